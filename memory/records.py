@@ -1,0 +1,78 @@
+"""What memory keeps and how it is asked: Records, Queries, Hits, and the Evidence key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from specialists.base import Card, Task
+from specialists.content import Anchor, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One piece of stored experience.
+
+    `role` is what it is: "user" and "assistant" for words that were said (heard, in the assistant's case),
+    "evidence" for what a specialist found. `source` names the specialist. `key` is the evidence key, empty
+    for words. `blobs` are the digests of the media it rests on, `media` the kinds of those media. `time`
+    is in seconds since the epoch. `id` is empty until the store assigns one.
+    """
+
+    text: str
+    kind: Kind
+    role: str
+    session: str = ""
+    turn: int = 0
+    source: str = ""
+    key: str = ""
+    blobs: tuple[str, ...] = ()
+    media: tuple[Kind, ...] = ()
+    anchors: tuple[Anchor, ...] = ()
+    score: float | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+    time: float = 0.0
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question to memory. None means no restriction; `since` is in seconds since the epoch."""
+
+    text: str = ""
+    k: int = 10
+    kinds: tuple[Kind, ...] | None = None
+    since: float | None = None
+    session: str | None = None
+    blobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A Record that answers a Query. `score` is the fused score; `ranks` its 1-based rank in each list."""
+
+    record: Record
+    score: float
+    ranks: Mapping[str, int] = field(default_factory=dict)
+
+
+def evidence_key(card: Card, task: Task) -> str:
+    """The exact key of a specialist's answer: same content, specialist, version and parameters, same key.
+
+    For a specialist that takes an instruction with media (a question about a picture) the words count too
+    where its Card declares the parameter `instruction`; a classifier that ignores them is reused for any.
+    """
+    fields: dict[str, object] = {
+        "specialist": card.name,
+        "version": card.version,
+        "model": card.model,
+        "parts": [part.key or hashlib.sha256(part.text.encode()).hexdigest() for part in task.parts],
+        "params": {name: task.params[name] for name in sorted(task.params)},
+    }
+    if any(parameter.name == "instruction" for parameter in card.parameters):
+        fields["instruction"] = " ".join(task.instruction.split()).casefold()
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
+
+

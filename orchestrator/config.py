@@ -1,0 +1,120 @@
+"""The configuration: one TOML file, checked on reading. `config.example.toml` explains every key."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from specialists.errors import BadConfig
+from specialists.media import Limits
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EngineTable(_Table):
+    data: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("antiphon")))
+    """Sessions, memory and blobs."""
+    models: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("antiphon")) / "models")
+    turn_seconds: float = Field(default=120.0, gt=0)
+    step_seconds: float = Field(default=60.0, gt=0)
+    system_prompt: str = (
+        "You are Antiphon, a helpful assistant. Answer briefly and plainly. "
+        "Use the findings you are given and nothing else about the attachments."
+    )
+
+
+class ControllerTable(_Table):
+    kind: Literal["hybrid", "exemplar", "llm"] = "hybrid"
+    margin: float = Field(default=0.0, ge=0, le=1)
+    """Hybrid: below this margin of the exemplars the LLM decides between the candidates."""
+
+
+class MemoryTable(_Table):
+    reuse: bool = True
+    hits: int = Field(default=6, ge=0, le=100)
+
+
+class SpeechTable(_Table):
+    end_of_turn_seconds: float = Field(default=0.6, gt=0)
+    device_in: str = ""
+    device_out: str = ""
+
+
+class ServerTable(_Table):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8321, ge=0, le=65535)
+    api_key: str = ""
+    """Needed to listen on anything but loopback; `$NAME` reads the environment."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts that URLs in requests may be fetched from."""
+
+
+class RayTable(_Table):
+    address: str = ""
+    """Empty to start a local cluster."""
+    replicas: dict[str, int] = Field(default_factory=dict)
+
+
+class Config(_Table):
+    """Everything that can be set. `specialists` is open: each specialist checks its own table."""
+
+    engine: EngineTable = EngineTable()
+    controller: ControllerTable = ControllerTable()
+    memory: MemoryTable = MemoryTable()
+    speech: SpeechTable = SpeechTable()
+    server: ServerTable = ServerTable()
+    ray: RayTable = RayTable()
+    limits: Limits = Limits()
+    specialists: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+def default_path() -> Path:
+    return Path(platformdirs.user_config_dir("antiphon")) / "antiphon.toml"
+
+
+def load(path: Path | None = None) -> Config:
+    """Read the configuration.
+
+    Order: `path`, then `$ANTIPHON_CONFIG`, then the user's own file, then the defaults. A file that was
+    named must exist. `$ANTIPHON_DATA` and `$ANTIPHON_MODELS` override the two folders.
+    Raises BadConfig, which names the key.
+    """
+    named = path or (Path(os.environ["ANTIPHON_CONFIG"]) if os.environ.get("ANTIPHON_CONFIG") else None)
+    chosen = named or default_path()
+    values: dict[str, Any] = {}
+    if named is not None and not named.is_file():
+        raise BadConfig("no such file", part=str(named), remedy="Give the path of an existing TOML file")
+    if chosen.is_file():
+        values = _read(chosen)
+    for variable, key in (("ANTIPHON_DATA", "data"), ("ANTIPHON_MODELS", "models")):
+        if os.environ.get(variable):
+            values.setdefault("engine", {})[key] = os.environ[variable]
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise BadConfig(_explain(error), part=str(chosen)) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise BadConfig(f"cannot be read: {error}", part=str(path)) from error
+
+
+def _explain(error: ValidationError) -> str:
+    sentences = []
+    for problem in error.errors():
+        key = ".".join(str(piece) for piece in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            sentences.append(f"unknown key {key!r}; config.example.toml lists those there are")
+        else:
+            sentences.append(f"key {key!r}: {problem['msg']}")
+    return "; ".join(sentences)

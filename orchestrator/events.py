@@ -1,0 +1,283 @@
+"""Events: everything that happens, as one frozen, discriminated union.
+
+A screen, an API and a replay see nothing else. `seq` counts within a session from 1 without gaps; `time`
+is in seconds on a monotonic clock that starts with the session's process; `turn` is 0 outside a turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from orchestrator.plan import Plan
+from specialists.content import Anchor, Kind, Message, Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    session: str = ""
+    turn: int = 0
+    seq: int = 0
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOpened(_Base):
+    """The first event of a session, and again whenever a process opens it."""
+
+    type: Literal["session.opened"] = "session.opened"
+    wall_time: float = 0.0
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted(_Base):
+    """A Message arrived; its media are in the blob store. `voice` is True when it was spoken."""
+
+    type: Literal["turn.started"] = "turn.started"
+    message: Message
+    voice: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRejected(_Base):
+    """An attachment cannot be used; the rest of the turn goes on."""
+
+    type: Literal["part.rejected"] = "part.rejected"
+    part: str
+    reason: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitSummary:
+    """A memory hit as a trace shows it."""
+
+    record: str
+    text: str
+    kind: Kind
+    source: str
+    score: float
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled(_Base):
+    """What memory knows of this request."""
+
+    type: Literal["memory.recalled"] = "memory.recalled"
+    hits: tuple[HitSummary, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A control the controller considered, with its score in 0..1."""
+
+    control: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed(_Base):
+    """The controller's decision: its control tokens, and why."""
+
+    type: Literal["turn.routed"] = "turn.routed"
+    controls: tuple[str, ...]
+    controller: str
+    margin: float
+    candidates: tuple[Candidate, ...] = ()
+    exemplars: tuple[str, ...] = ()
+    invalid: tuple[str, ...] = ()
+    """Tokens that were refused: unknown, or not servable in this turn."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned(_Base):
+    type: Literal["turn.planned"] = "turn.planned"
+    plan: Plan
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStarted(_Base):
+    type: Literal["step.started"] = "step.started"
+    step: str
+    specialist: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepProgress(_Base):
+    """A piece of a step's answer: text, with the anchor and score it came with."""
+
+    type: Literal["step.progress"] = "step.progress"
+    step: str
+    text: str
+    anchor: Anchor | None = None
+    score: float | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFinished(_Base):
+    """A step is done. `reused` is True when memory answered in place of the specialist."""
+
+    type: Literal["step.finished"] = "step.finished"
+    step: str
+    specialist: str
+    text: str = ""
+    parts: tuple[Part, ...] = ()
+    seconds: float = 0.0
+    reused: bool = False
+    key: str = ""
+    record: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailed(_Base):
+    """A step failed. `then` says what follows: retry, fallback:NAME, or give up."""
+
+    type: Literal["step.failed"] = "step.failed"
+    step: str
+    specialist: str
+    code: str
+    reason: str
+    remedy: str = ""
+    then: str = "give up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta(_Base):
+    """A piece of the reply's text; the reply is all pieces joined."""
+
+    type: Literal["reply.text"] = "reply.text"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechDelta(_Base):
+    """A piece of the spoken reply: PCM, 16 bit signed little endian, mono, at `rate` hertz.
+
+    `text` is what this piece says, `index` counts the pieces of a reply from 0.
+    """
+
+    type: Literal["reply.speech"] = "reply.speech"
+    text: str
+    rate: int
+    pcm: bytes = field(repr=False)
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaReady(_Base):
+    """A picture or file of the reply; its bytes are in the blob store."""
+
+    type: Literal["reply.media"] = "reply.media"
+    part: Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript(_Base):
+    """What the person is heard to say. `final` closes an utterance; times in seconds of the ears' clock."""
+
+    type: Literal["speech.transcript"] = "speech.transcript"
+    text: str
+    final: bool
+    start: float = 0.0
+    end: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorChanged(_Base):
+    """Who may speak now: nobody, person or assistant; `reason` names the event that moved it."""
+
+    type: Literal["floor.changed"] = "floor.changed"
+    state: str
+    reason: str = ""
+    at: float = 0.0
+    """Seconds on the ears' clock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard(_Base):
+    """How much of a spoken reply was played. `complete` is True when all of it was."""
+
+    type: Literal["speech.heard"] = "speech.heard"
+    heard: str
+    unheard: str = ""
+    complete: bool = True
+    start: float = 0.0
+    end: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(_Base):
+    """Something of the turn could not be done: the part, the reason, the remedy."""
+
+    type: Literal["turn.problem"] = "turn.problem"
+    code: str
+    part: str
+    reason: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFinished(_Base):
+    """The turn is over. `outcome` is answered, partial, interrupted, failed or waited.
+
+    `text` is the reply as kept: of an interrupted spoken reply only what was heard. `calls` names the
+    specialists that ran, `reused` those that memory spared. `timings` is in seconds: `total`, `own` (all
+    but the specialists), `first_text`, `first_speech` and one entry a node of the graph.
+    """
+
+    type: Literal["turn.finished"] = "turn.finished"
+    outcome: Literal["answered", "partial", "interrupted", "failed", "waited"]
+    text: str = ""
+    calls: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+Event = (
+    SessionOpened
+    | TurnStarted
+    | PartRejected
+    | Recalled
+    | Routed
+    | Planned
+    | StepStarted
+    | StepProgress
+    | StepFinished
+    | StepFailed
+    | TextDelta
+    | SpeechDelta
+    | MediaReady
+    | Transcript
+    | FloorChanged
+    | Heard
+    | Failed
+    | TurnFinished
+)
+
+
+@cache
+def _types() -> Any:
+    # Built on first use: pydantic must not slow down a start that reads no events.
+    from pydantic import ConfigDict, Field, TypeAdapter
+
+    config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    return TypeAdapter(Annotated[Event, Field(discriminator="type")], config=config)
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """The event as plain JSON values; bytes become base64."""
+    return _types().dump_python(event, mode="json")  # type: ignore[no-any-return]
+
+
+def from_dict(values: Mapping[str, Any]) -> Event:
+    """The event that `to_dict` wrote. Raises pydantic's ValidationError for anything else."""
+    return _types().validate_python(dict(values))  # type: ignore[no-any-return]

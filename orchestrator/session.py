@@ -1,0 +1,62 @@
+"""A Session as every way in sees it. `engine.py` and `client.py` implement it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.events import Event
+from specialists.content import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that a person attaches: a path on this machine, or bytes with a name and a media type."""
+
+    path: Path | None = None
+    data: bytes | None = None
+    name: str = ""
+    media_type: str = ""
+    kind: Kind | None = None
+    """What the person says it is; None to tell from the media type or the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a person sends: words and attachments. `voice` is True when it was spoken."""
+
+    text: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    voice: bool = False
+
+
+class Session(Protocol):
+    """A conversation. One turn runs at a time: a new `send` while one runs interrupts it."""
+
+    name: str
+
+    def send(
+        self,
+        text: str = "",
+        *,
+        images: Sequence[str | Path | Attachment] = (),
+        audio: Sequence[str | Path | Attachment] = (),
+        video: Sequence[str | Path | Attachment] = (),
+        files: Sequence[str | Path | Attachment] = (),
+        voice: bool = False,
+    ) -> AsyncIterator[Event]:
+        """Start a turn and stream its Events; the last is TurnFinished. Closing the iterator cancels the turn."""
+        ...
+
+    async def interrupt(self, *, heard: str | None = None) -> None:
+        """Stop the running turn; without one, nothing happens.
+
+        `heard` is the part of the reply that the person heard, None for all that was sent.
+        """
+        ...
+
+    def events(self, since: int = 0) -> AsyncIterator[Event]:
+        """Every Event of the session with `seq` above `since`: those of the log, then live ones."""
+        ...

@@ -1,0 +1,141 @@
+"""The specialist contract: a Card that describes, a Task that asks, Chunks that answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from specialists.content import Anchor, BlobReader, Kind, Message, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A declared parameter of a specialist. `type` is string, number, integer or boolean."""
+
+    name: str
+    type: str
+    description: str
+    default: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a call is expected to cost before live figures exist: seconds, and money in any one currency."""
+
+    seconds: float = 1.0
+    price: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What one replica needs. `gpus` may be a fraction; `memory_mb` is in MiB."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_mb: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a specialist says of itself. The controller and the planner know nothing else about it.
+
+    `examples` are requests it serves, in people's words; the exemplar controller learns from them at once.
+    `requires` lists further specialists that it calls. `available` is False while something is missing,
+    and `remedy` then says what to do. `idempotent` is False when a second run would do harm.
+    """
+
+    name: str
+    description: str
+    consumes: tuple[Kind, ...]
+    produces: tuple[Kind, ...]
+    version: str = "1"
+    parameters: tuple[Parameter, ...] = ()
+    examples: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    cost: Cost = Cost()
+    resources: Resources = Resources()
+    model: str = ""
+    available: bool = True
+    remedy: str = ""
+    idempotent: bool = True
+
+
+class NoBlobs:
+    """A reader for Tasks without media."""
+
+    def read(self, ref: object) -> bytes:
+        from specialists.errors import UnknownName
+
+        raise UnknownName("this task carries no blobs", part=str(ref))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One call to a specialist.
+
+    `parts` is what it works on, `instruction` the person's own words about it, `context` the messages a
+    chat model sees before them. `deadline` is the time left in seconds, None for no limit: a duration and
+    not an instant, because the clocks of two machines differ.
+    """
+
+    id: str
+    specialist: str
+    parts: tuple[Part, ...] = ()
+    instruction: str = ""
+    context: tuple[Message, ...] = ()
+    params: Mapping[str, object] = field(default_factory=dict)
+    turn: int = 0
+    deadline: float | None = None
+    blobs: BlobReader = field(default_factory=NoBlobs, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A streamed piece of an answer.
+
+    Text arrives in `text`; the answer is all texts joined without anything between them. Media arrive in
+    `data` with their `media_type`: encoded images and files whole, audio as raw PCM, 16 bit signed little
+    endian, mono, `audio/pcm;rate=HERTZ`, with the words that this piece of sound speaks in `text`.
+    `anchor` says where in the Task's Parts this piece rests, `score` how sure the specialist is (0 to 1),
+    `label` what the piece is (a class name, "word", "heading"); `facts` carries further plain figures.
+    """
+
+    kind: Kind
+    text: str = ""
+    data: bytes = field(default=b"", repr=False)
+    media_type: str = ""
+    anchor: Anchor | None = None
+    score: float | None = None
+    label: str = ""
+    facts: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def pcm_rate(media_type: str) -> int:
+    """The sample rate in hertz of an `audio/pcm;rate=HERTZ` media type. Raises ValueError for another type."""
+    head, _, tail = media_type.partition(";rate=")
+    if head != "audio/pcm" or not tail.isdigit():
+        raise ValueError(f"not a PCM media type: {media_type!r}")
+    return int(tail)
+
+
+class Specialist(ABC):
+    """A model or tool service.
+
+    `run` yields Chunks; closing the iterator, or cancelling the task that reads it, must stop the work
+    promptly. It raises BadInput for content it cannot use, Unavailable when something is missing, and
+    TransientFailure when a second try may help. `load` gets the model ready ahead of the first call and
+    may be called more than once. One instance serves concurrent calls.
+    """
+
+    card: Card
+
+    @abstractmethod
+    def run(self, task: Task) -> AsyncIterator[Chunk]:
+        raise NotImplementedError
+
+    async def load(self) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None

@@ -1,0 +1,128 @@
+"""How specialists are found: built in, by entry point, or by a configuration line with an import path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from specialists.base import Specialist
+from specialists.errors import BadConfig
+from specialists.media import Limits
+from specialists.models import ModelStore
+from specialists.runtime import LocalRuntime, Runtime
+
+ENTRY_POINTS = "antiphon.specialists"
+
+BUILT_IN: Mapping[str, str] = {
+    "chat": "specialists.chat:create",
+    "vision": "specialists.vision:create",
+    "ocr": "specialists.ocr:create",
+    "asr": "specialists.asr:create",
+    "tts": "specialists.tts:create",
+    "video": "specialists.video:create",
+    "imagegen": "specialists.image:create",
+    "embed": "specialists.embed:create",
+}
+"""Name to import path. The modules are imported only when their specialist is built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a factory gets: `options` is the specialist's table in the configuration, less `use`.
+
+    `runtime` is there for specialists that call others; it must not be used before the first Task.
+    """
+
+    name: str
+    models: ModelStore
+    runtime: Runtime
+    limits: Limits = Limits()
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def option(self, key: str, default: object = None) -> object:
+        return self.options.get(key, default)
+
+    def check_options(self, *known: str) -> None:
+        """Raise BadConfig when the configuration gives this specialist an option it does not have."""
+        for key in self.options:
+            if key not in known:
+                raise BadConfig(
+                    f"unknown option {key!r}",
+                    part=f"specialists.{self.name}",
+                    remedy=f"Known options: {', '.join(sorted(known))}",
+                )
+
+
+Factory = Callable[[Setup], Specialist]
+
+
+def load_factory(path: str, *, part: str) -> Factory:
+    """The factory at `package.module:name`. Raises BadConfig when there is none."""
+    module_name, _, attribute = path.partition(":")
+    try:
+        factory = getattr(import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BadConfig(
+            f"cannot import {path!r}: {error}", part=part, remedy="Give an import path package.module:name"
+        ) from error
+    if not callable(factory):
+        raise BadConfig(f"{path!r} is not callable", part=part)
+    return factory
+
+
+def factories(configured: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Name to import path: built in, then entry points, then configuration; the later wins."""
+    found = dict(BUILT_IN)
+    for point in entry_points(group=ENTRY_POINTS):
+        found[point.name] = point.value
+    found.update(configured or {})
+    return found
+
+
+def build(
+    models: ModelStore,
+    tables: Mapping[str, Mapping[str, object]] | None = None,
+    limits: Limits | None = None,
+) -> LocalRuntime:
+    """A runtime with every registered specialist.
+
+    `tables` is the `[specialists.NAME]` part of the configuration: `use` is an import path, `enabled =
+    false` leaves the specialist out, everything else goes to its factory.
+    """
+    tables = tables or {}
+    runtime = LocalRuntime()
+    paths = factories({name: str(table["use"]) for name, table in tables.items() if "use" in table})
+    for name in tables:
+        if name not in paths:
+            raise BadConfig(
+                "no specialist of this name is registered",
+                part=f"specialists.{name}",
+                remedy=f"Registered: {', '.join(sorted(paths))}; or add use = \"package.module:factory\"",
+            )
+    for name, path in paths.items():
+        table = dict(tables.get(name, {}))
+        table.pop("use", None)
+        if not table.pop("enabled", True):
+            continue
+        runtime.add(build_one(name, path, models, runtime, table, limits or Limits()))
+    return runtime
+
+
+def build_one(
+    name: str,
+    path: str,
+    models: ModelStore,
+    runtime: Runtime,
+    options: Mapping[str, object],
+    limits: Limits,
+) -> Specialist:
+    """Build one specialist. Raises BadConfig when its Card does not carry the name it is registered under."""
+    factory = load_factory(path, part=f"specialists.{name}")
+    specialist = factory(Setup(name, models, runtime, limits, options))
+    if specialist.card.name != name:
+        raise BadConfig(
+            f"registered as {name!r} but its card says {specialist.card.name!r}", part=f"specialists.{name}"
+        )
+    return specialist

@@ -1,0 +1,27 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from specialists.models import ModelStore
+
+MEDIA = Path(__file__).parent.parent / "examples" / "media"
+
+
+@pytest.fixture(scope="session")
+def media() -> Path:
+    """The folder of sample media."""
+    return MEDIA
+
+
+@pytest.fixture(scope="session")
+def model_store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
+    """The real models, in the user's cache unless `$ANTIPHON_MODELS` names another folder."""
+    import platformdirs
+
+    root = os.environ.get("ANTIPHON_MODELS") or Path(platformdirs.user_cache_dir("antiphon")) / "models"
+    return ModelStore(Path(root))
