@@ -39,7 +39,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question to memory. None means no restriction; `since` is in seconds since the epoch."""
+    """A question to memory. None means no restriction; `since` is in seconds since the epoch.
+
+    A record is of a kind when it is of that kind itself or rests on media of it. `blobs` restricts
+    nothing: records that rest on one of these digests come first. Without text and blobs the newest
+    records answer.
+    """
 
     text: str = ""
     k: int = 10
@@ -51,11 +56,17 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A Record that answers a Query. `score` is the fused score; `ranks` its 1-based rank in each list."""
+    """A Record that answers a Query.
+
+    `score` is the fused score, good for ordering alone; `ranks` the 1-based rank in each list that holds
+    the record: "blob", "lexical", "dense", "recent". `cosine` says how near its meaning is to the query's
+    (-1 to 1), None where meanings were not compared.
+    """
 
     record: Record
     score: float
     ranks: Mapping[str, int] = field(default_factory=dict)
+    cosine: float | None = None
 
 
 def evidence_key(card: Card, task: Task) -> str:
@@ -74,5 +85,3 @@ def evidence_key(card: Card, task: Task) -> str:
     if any(parameter.name == "instruction" for parameter in card.parameters):
         fields["instruction"] = " ".join(task.instruction.split()).casefold()
     return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
-
-

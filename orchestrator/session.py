@@ -23,15 +23,6 @@ class Attachment:
     """What the person says it is; None to tell from the media type or the name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What a person sends: words and attachments. `voice` is True when it was spoken."""
-
-    text: str = ""
-    attachments: tuple[Attachment, ...] = ()
-    voice: bool = False
-
-
 class Session(Protocol):
     """A conversation. One turn runs at a time: a new `send` while one runs interrupts it."""
 
@@ -46,8 +37,13 @@ class Session(Protocol):
         video: Sequence[str | Path | Attachment] = (),
         files: Sequence[str | Path | Attachment] = (),
         voice: bool = False,
+        speak: bool = False,
     ) -> AsyncIterator[Event]:
-        """Start a turn and stream its Events; the last is TurnFinished. Closing the iterator cancels the turn."""
+        """Start a turn and stream its Events; the last is TurnFinished.
+
+        `voice` says that the person spoke; `speak` asks for a spoken reply beside the text whatever the
+        words ask for. Closing the iterator interrupts the turn.
+        """
         ...
 
     async def interrupt(self, *, heard: str | None = None) -> None:

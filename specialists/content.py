@@ -5,12 +5,13 @@ All values are frozen and have no identity of their own; identity belongs to sto
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from specialists.errors import BadInput
+from specialists.errors import BadInput, UnknownName
 
 Kind = str
 """A kind of content. The registry is open: see `register_kind`."""
@@ -66,8 +67,11 @@ def kind_of(name: str, media_type: str = "") -> Kind:
         if suffix in spec.suffixes:
             return spec.name
     known = ", ".join(s for spec in _KINDS.values() for s in spec.suffixes)
-    raise BadInput(f"cannot tell what kind of content this is ({media_type or suffix or 'no suffix'})",
-                   part=name or "attachment", remedy=f"Known file types: {known}")
+    raise BadInput(
+        f"cannot tell what kind of content this is ({media_type or suffix or 'no suffix'})",
+        part=name or "attachment",
+        remedy=f"Known file types: {known}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,24 @@ class BlobReader(Protocol):
     def read(self, ref: BlobRef) -> bytes:
         """The bytes. Raises UnknownName when the store does not hold them."""
         ...
+
+
+class MemoryBlobs:
+    """A BlobReader over bytes held in memory: for what a specialist makes on its way, and for tests."""
+
+    def __init__(self) -> None:
+        self._blobs: dict[str, bytes] = {}
+
+    def put(self, data: bytes, media_type: str) -> BlobRef:
+        digest = hashlib.sha256(data).hexdigest()
+        self._blobs[digest] = data
+        return BlobRef(digest, len(data), media_type)
+
+    def read(self, ref: BlobRef) -> bytes:
+        try:
+            return self._blobs[ref.digest]
+        except KeyError:
+            raise UnknownName("no blob of this digest", part=ref.digest) from None
 
 
 @dataclass(frozen=True, slots=True)

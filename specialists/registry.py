@@ -11,6 +11,7 @@ from specialists.base import Specialist
 from specialists.errors import BadConfig
 from specialists.media import Limits
 from specialists.models import ModelStore
+from specialists.pool import ModelPool
 from specialists.runtime import LocalRuntime, Runtime
 
 ENTRY_POINTS = "antiphon.specialists"
@@ -32,7 +33,8 @@ BUILT_IN: Mapping[str, str] = {
 class Setup:
     """What a factory gets: `options` is the specialist's table in the configuration, less `use`.
 
-    `runtime` is there for specialists that call others; it must not be used before the first Task.
+    `runtime` is there for specialists that call others; it must not be used before the first Task. `pool`
+    lends loaded models: all specialists of one runtime share it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Setup:
     runtime: Runtime
     limits: Limits = Limits()
     options: Mapping[str, object] = field(default_factory=dict)
+    pool: ModelPool = field(default_factory=ModelPool)
 
     def option(self, key: str, default: object = None) -> object:
         return self.options.get(key, default)
@@ -93,6 +96,7 @@ def build(
     """
     tables = tables or {}
     runtime = LocalRuntime()
+    pool = ModelPool()
     paths = factories({name: str(table["use"]) for name, table in tables.items() if "use" in table})
     for name in tables:
         if name not in paths:
@@ -106,7 +110,7 @@ def build(
         table.pop("use", None)
         if not table.pop("enabled", True):
             continue
-        runtime.add(build_one(name, path, models, runtime, table, limits or Limits()))
+        runtime.add(build_one(name, path, models, runtime, table, limits or Limits(), pool))
     return runtime
 
 
@@ -117,10 +121,11 @@ def build_one(
     runtime: Runtime,
     options: Mapping[str, object],
     limits: Limits,
+    pool: ModelPool,
 ) -> Specialist:
     """Build one specialist. Raises BadConfig when its Card does not carry the name it is registered under."""
     factory = load_factory(path, part=f"specialists.{name}")
-    specialist = factory(Setup(name, models, runtime, limits, options))
+    specialist = factory(Setup(name, models, runtime, limits, options, pool))
     if specialist.card.name != name:
         raise BadConfig(
             f"registered as {name!r} but its card says {specialist.card.name!r}", part=f"specialists.{name}"

@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from specialists.base import Card, Chunk, Specialist, Task
-from specialists.errors import AntiphonError, DeadlineExceeded, SpecialistFailed, Unavailable, UnknownName
+from specialists.errors import (
+    AntiphonError,
+    BadInput,
+    DeadlineExceeded,
+    SpecialistFailed,
+    TransientFailure,
+    Unavailable,
+    UnknownName,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,10 @@ class Runtime(Protocol):
     """The one way to call a specialist."""
 
     def run(self, task: Task) -> AsyncIterator[Chunk]:
-        """Stream the answer. Raises UnknownName, Unavailable, BadInput, SpecialistFailed, DeadlineExceeded."""
+        """Stream the answer.
+
+        Raises UnknownName, Unavailable, BadInput, SpecialistFailed, DeadlineExceeded.
+        """
         ...
 
     async def cancel(self, task_id: str) -> None:
@@ -90,6 +101,8 @@ class LocalRuntime:
         queue: asyncio.Queue[Chunk | None] = asyncio.Queue()
         room = asyncio.Semaphore(64)
         pump = asyncio.create_task(self._pump(specialist, task, queue, room), name=f"task {task.id}")
+        # Not at the end of the pump itself: a task cancelled before its first step never gets there.
+        pump.add_done_callback(lambda _: queue.put_nowait(None))
         self._running[task.id] = pump
         try:
             while (chunk := await queue.get()) is not None:
@@ -97,6 +110,9 @@ class LocalRuntime:
                 yield chunk
             await pump
             self._note(task.specialist, time.perf_counter() - started, failed=False)
+        except BadInput:  # says nothing against the specialist
+            self._note(task.specialist, self._health[task.specialist].seconds, failed=False)
+            raise
         except AntiphonError:
             self._note(task.specialist, 0.0, failed=True)
             raise
@@ -119,25 +135,21 @@ class LocalRuntime:
         queue: asyncio.Queue[Chunk | None],
         room: asyncio.Semaphore,
     ) -> None:
-        answer = specialist.run(task)
         try:
-            async with asyncio.timeout(task.deadline):
+            async with asyncio.timeout(task.deadline) as limit, _closing(specialist.run(task)) as answer:
                 async for chunk in answer:
                     await room.acquire()
                     queue.put_nowait(chunk)
         except TimeoutError as error:
+            if not limit.expired():  # a time limit of the model's own
+                raise TransientFailure(f"timed out: {error}", part=task.specialist) from error
             raise DeadlineExceeded(
-                f"did not finish within {task.deadline:.0f} s", part=task.specialist
+                f"did not finish within {task.deadline:g} s", part=task.specialist
             ) from error
         except AntiphonError:
             raise
         except Exception as error:
             raise SpecialistFailed(f"{type(error).__name__}: {error}", part=task.specialist) from error
-        finally:
-            close = getattr(answer, "aclose", None)
-            if close is not None:
-                await close()
-            queue.put_nowait(None)
 
     def _find(self, name: str) -> Specialist:
         try:
@@ -158,3 +170,14 @@ class LocalRuntime:
             failures=old.failures + failed,
             seconds=old.seconds if failed else mean,
         )
+
+
+@contextlib.asynccontextmanager
+async def _closing(answer: AsyncIterator[Chunk]) -> AsyncIterator[AsyncIterator[Chunk]]:
+    """End the stream whatever happens; an iterator that is no generator may have no way to."""
+    try:
+        yield answer
+    finally:
+        close = getattr(answer, "aclose", None)
+        if close is not None:
+            await close()

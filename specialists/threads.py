@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -19,11 +19,17 @@ async def in_thread(call: Callable[..., T], *args: object) -> T:
     return await asyncio.to_thread(call, *args)
 
 
-async def stream(make: Callable[[], Generator[T, None, None]], *, ahead: int = 8) -> AsyncIterator[T]:
+async def stream(
+    make: Callable[[], Generator[T, None, None]],
+    *,
+    ahead: int = 8,
+    on_stop: Callable[[], None] = lambda: None,
+) -> AsyncGenerator[T, None]:
     """Iterate a blocking generator in a thread of its own, at most `ahead` items in front of the reader.
 
     When the reader stops or is cancelled the generator is closed before its next item, so whatever
-    `finally` it holds runs; this call returns only once its thread has ended.
+    `finally` it holds runs; this call returns only once its thread has ended. `on_stop` is called first, to
+    break off a long step inside the generator.
     """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[object] = asyncio.Queue()
@@ -67,6 +73,7 @@ async def stream(make: Callable[[], Generator[T, None, None]], *, ahead: int = 8
                 raise error
         finally:
             stop.set()
+            on_stop()
             room.release()
             # Wait without blocking the loop: leaving the `with` block then joins at once.
             while not worker.done():

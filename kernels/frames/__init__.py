@@ -1,0 +1,1 @@
+"""How much a picture changed from the last."""

@@ -1,0 +1,139 @@
+"""The SQLite file that is the truth: connections, transactions, and what its errors mean.
+
+One writer at a time, over threads and processes alike; readers see the last commit and wait for nobody.
+Every commit reaches the disk before it is acknowledged (WAL, synchronous=FULL), so a killed process and a
+power cut lose only what was not acknowledged, as far as the disk keeps what it says it wrote.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from memory import schema
+from specialists.errors import BadInput, Ours, Unavailable
+
+_OUR_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another process's transaction."""
+
+
+class Database:
+    """One SQLite file, for any number of threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._write_lock = threading.Lock()
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._closed = False
+        with self._explained():
+            self._writer = self._connect()
+            try:
+                schema.prepare(self._writer, path)
+            except BaseException:
+                self._writer.close()
+                raise
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """Close all connections; a transaction that still runs finishes first. Closing twice is harmless."""
+        with self._write_lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._writer.close()
+        with suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait().close()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: committed to disk when the block ends, undone when it raises."""
+        with self._write_lock, self._explained():
+            self._check_open()
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            finally:
+                # Also when COMMIT itself failed: the next transaction must find none open.
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A read transaction: one consistent view for the whole block."""
+        with self._explained():
+            self._check_open()
+            try:
+                connection = self._idle.get_nowait()
+            except queue.Empty:
+                connection = self._connect()
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if self._closed:
+                    connection.close()
+                else:
+                    self._idle.put(connection)
+
+    def scrub(self) -> None:
+        """After a deletion: rewrite the word index and empty the journal, so that no deleted text stays.
+
+        Another process that is reading just then keeps the journal; a later call empties it.
+        """
+        with self.write() as connection:
+            connection.execute("INSERT INTO words(words) VALUES ('optimize')")
+        with self._write_lock, self._explained():
+            self._check_open()
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def size(self) -> int:
+        """Bytes on disk, the journal included."""
+        names = (self.path, Path(f"{self.path}-wal"))
+        return sum(name.stat().st_size for name in names if name.exists())
+
+    def _connect(self) -> sqlite3.Connection:
+        # Transactions are ours to begin and end (isolation_level None); the lock and the pool hand a
+        # connection to one thread at a time, so the check for the creating thread is off.
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Ours("the memory store is closed", part=str(self.path))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what SQLite raises into the error tree."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise Unavailable(
+                f"the memory cannot be used now: {error}",
+                part=str(self.path),
+                remedy="Check that the disk is writable and not full and that no other process holds it",
+            ) from error
+        except (*_OUR_FAULT, OverflowError) as error:
+            raise Ours(f"an invariant of the store would break: {error}", part=str(self.path)) from error
+        except sqlite3.DatabaseError as error:
+            raise BadInput(
+                f"this is not a memory store, or it is damaged: {error}",
+                part=str(self.path),
+                remedy="Restore the folder from a backup, or move it away to begin with an empty memory",
+            ) from error

@@ -1,0 +1,213 @@
+"""The tables of the store, by version. A released migration is never changed; add the next one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from specialists.errors import BadInput, Unavailable
+
+APPLICATION_ID = 0x416E7469
+"""Marks the file as ours: "Anti" in ASCII."""
+
+V1 = """
+-- What is remembered. `row` orders records by their writing and is never given twice.
+CREATE TABLE records (
+    row      INTEGER PRIMARY KEY AUTOINCREMENT,
+    id       TEXT NOT NULL UNIQUE,
+    text     TEXT NOT NULL,
+    kind     TEXT NOT NULL,
+    role     TEXT NOT NULL,
+    session  TEXT NOT NULL,
+    turn     INTEGER NOT NULL,
+    source   TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    blobs    TEXT NOT NULL,
+    media    TEXT NOT NULL,
+    anchors  TEXT NOT NULL,
+    score    REAL,
+    facts    TEXT NOT NULL,
+    time     REAL NOT NULL
+);
+CREATE INDEX records_by_session ON records (session, row);
+CREATE INDEX records_by_time ON records (time);
+CREATE INDEX records_by_key ON records (key, row) WHERE key != '';
+
+-- The kinds a record can be asked for by: its own and those of the media it rests on.
+CREATE TABLE record_kinds (
+    kind    TEXT NOT NULL,
+    record  INTEGER NOT NULL REFERENCES records (row) ON DELETE CASCADE,
+    PRIMARY KEY (kind, record)
+) WITHOUT ROWID;
+CREATE INDEX record_kinds_by_record ON record_kinds (record);
+
+-- The word index holds no text of its own: it is kept in step with `records` by triggers.
+CREATE VIRTUAL TABLE words USING fts5 (
+    text, content = 'records', content_rowid = 'row', tokenize = 'porter unicode61 remove_diacritics 2'
+);
+CREATE TRIGGER words_insert AFTER INSERT ON records BEGIN
+    INSERT INTO words (rowid, text) VALUES (new.row, new.text);
+END;
+CREATE TRIGGER words_delete AFTER DELETE ON records BEGIN
+    INSERT INTO words (words, rowid, text) VALUES ('delete', old.row, old.text);
+END;
+CREATE TRIGGER words_update AFTER UPDATE OF text ON records BEGIN
+    INSERT INTO words (words, rowid, text) VALUES ('delete', old.row, old.text);
+    INSERT INTO words (rowid, text) VALUES (new.row, new.text);
+END;
+
+-- A space is what one encoder spans; `probe` is its vector of a fixed text, by which it is known again.
+-- `deletions` grows with every vector that goes, so that an index elsewhere sees that it holds too much.
+CREATE TABLE spaces (
+    id         INTEGER PRIMARY KEY,
+    probe      BLOB NOT NULL,
+    deletions  INTEGER NOT NULL DEFAULT 0
+);
+-- Unit vectors, float32 little endian. `id` is the high-water mark that indexes catch up from.
+CREATE TABLE vectors (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    space   INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,
+    record  INTEGER NOT NULL REFERENCES records (row) ON DELETE CASCADE,
+    vector  BLOB NOT NULL,
+    UNIQUE (record, space)
+);
+CREATE INDEX vectors_by_space ON vectors (space, id);
+CREATE TRIGGER vectors_delete AFTER DELETE ON vectors BEGIN
+    UPDATE spaces SET deletions = deletions + 1 WHERE id = old.space;
+END;
+-- Records that still need their vector. A record that made the encoder fail waits behind the others.
+CREATE TABLE pending (
+    space     INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,
+    record    INTEGER NOT NULL REFERENCES records (row) ON DELETE CASCADE,
+    failures  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (space, failures, record)
+) WITHOUT ROWID;
+CREATE INDEX pending_by_record ON pending (record);
+CREATE TRIGGER pending_insert AFTER INSERT ON records WHEN new.text != '' BEGIN
+    INSERT INTO pending (space, record) SELECT id, new.row FROM spaces;
+END;
+
+-- Sessions and their events. `last` is the highest sequence number, `opened` and `touched` are wall times.
+CREATE TABLE sessions (
+    name     TEXT PRIMARY KEY,
+    title    TEXT NOT NULL DEFAULT '',
+    turns    INTEGER NOT NULL DEFAULT 0,
+    last     INTEGER NOT NULL DEFAULT 0,
+    opened   REAL NOT NULL,
+    touched  REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE events (
+    session  TEXT NOT NULL REFERENCES sessions (name) ON DELETE CASCADE,
+    seq      INTEGER NOT NULL,
+    turn     INTEGER NOT NULL,
+    type     TEXT NOT NULL,
+    time     REAL NOT NULL,
+    wall     REAL NOT NULL,
+    body     TEXT NOT NULL,
+    PRIMARY KEY (session, seq)
+) WITHOUT ROWID;
+CREATE TRIGGER events_in_order BEFORE INSERT ON events
+WHEN new.seq != 1 + (SELECT coalesce(max(seq), 0) FROM events WHERE session = new.session) BEGIN
+    SELECT raise(ABORT, 'the log has no gaps: an event must follow the last one');
+END;
+CREATE TRIGGER events_never_change BEFORE UPDATE ON events BEGIN
+    SELECT raise(ABORT, 'the log is append-only: an event cannot be changed');
+END;
+-- An event goes only with its whole session, whose row then goes first.
+CREATE TRIGGER events_stay BEFORE DELETE ON events
+WHEN EXISTS (SELECT 1 FROM sessions WHERE name = old.session) BEGIN
+    SELECT raise(ABORT, 'the log is append-only: an event cannot be deleted');
+END;
+
+-- Who uses which blob. `used` is the last time a use was recorded, in seconds since the epoch.
+CREATE TABLE blobs (
+    digest  TEXT PRIMARY KEY,
+    used    REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE record_blobs (
+    digest  TEXT NOT NULL REFERENCES blobs (digest),
+    record  INTEGER NOT NULL REFERENCES records (row) ON DELETE CASCADE,
+    PRIMARY KEY (digest, record)
+) WITHOUT ROWID;
+CREATE INDEX record_blobs_by_record ON record_blobs (record);
+CREATE TABLE event_blobs (
+    digest   TEXT NOT NULL REFERENCES blobs (digest),
+    session  TEXT NOT NULL,
+    seq      INTEGER NOT NULL,
+    PRIMARY KEY (digest, session, seq),
+    FOREIGN KEY (session, seq) REFERENCES events (session, seq) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE INDEX event_blobs_by_event ON event_blobs (session, seq);
+"""
+
+MIGRATIONS = (V1,)
+"""The script at index n leads from version n to version n + 1."""
+
+VERSION = len(MIGRATIONS)
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the file to this version; several processes may try at once.
+
+    Raises BadInput when the file belongs to another program or to a newer version, Unavailable when this
+    SQLite lacks what the store needs.
+    """
+    connection.execute("BEGIN")
+    try:
+        version = _version(connection, path)
+    finally:
+        connection.execute("ROLLBACK")
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        raise Unavailable(
+            "the file system cannot hold a shared journal (WAL)",
+            part=str(path),
+            remedy="Put the data folder on a local disk",
+        )
+    if version < VERSION:
+        _migrate(connection, path)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Read again: another process may have been first.
+        for script in MIGRATIONS[_version(connection, path) :]:
+            for statement in _statements(script):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of the file, 0 for an empty one; within a transaction of the caller's."""
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if owner != APPLICATION_ID and tables:
+        raise BadInput(
+            "this database belongs to another program",
+            part=str(path),
+            remedy="Choose another folder for the memory",
+        )
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise BadInput(
+            f"written by a newer Antiphon (store version {version}, this one knows {VERSION})",
+            part=str(path),
+            remedy="Update Antiphon, or choose another data folder",
+        )
+    return version
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The script's statements one by one; a trigger's body belongs to its statement."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

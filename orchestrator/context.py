@@ -1,0 +1,90 @@
+"""What a turn has at hand: the services of the engine, and the facts of this turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from memory.blobs import BlobStore
+from memory.store import MemoryStore
+from orchestrator.config import Config
+from orchestrator.controller.route import Controller
+from orchestrator.door import Door
+from orchestrator.events import Event
+from orchestrator.session import Attachment
+from specialists.base import Card, Chunk, Task
+from specialists.content import Message, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The engine's parts, as the verbs of a turn use them."""
+
+    config: Config
+    call: Callable[[Task], AsyncIterator[Chunk]]
+    cards: Callable[[], tuple[Card, ...]]
+    costs: Callable[[], Mapping[str, float]]
+    controller: Controller
+    memory: MemoryStore
+    blobs: BlobStore
+    door: Door
+    clock: Callable[[], float]
+
+    def card(self, name: str) -> Card:
+        return next(card for card in self.cards() if card.name == name)
+
+
+@dataclass(slots=True)
+class BusyMeter:
+    """Seconds during which at least one specialist ran: what is left of a turn is our own share."""
+
+    clock: Callable[[], float]
+    seconds: float = 0.0
+    _running: int = 0
+    _since: float = 0.0
+
+    def __enter__(self) -> None:
+        if self._running == 0:
+            self._since = self.clock()
+        self._running += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._running -= 1
+        if self._running == 0:
+            self.seconds += self.clock() - self._since
+
+
+@dataclass(frozen=True, slots=True)
+class TurnContext:
+    """One turn: what was sent, what was said before, and where its events go.
+
+    `earlier` are the media parts of earlier messages, newest first. `keep` is False for a session that
+    leaves nothing behind.
+    """
+
+    services: Services
+    session: str
+    number: int
+    text: str
+    attachments: tuple[Attachment, ...]
+    history: tuple[Message, ...]
+    earlier: tuple[Part, ...]
+    emit: Callable[[Event], Event]
+    flush: Callable[[], Awaitable[None]]
+    started: float
+    voice: bool = False
+    speak: bool = False
+    keep: bool = True
+    busy: BusyMeter = field(default_factory=lambda: BusyMeter(lambda: 0.0))
+    calls: list[str] = field(default_factory=list)
+    """Specialists that ran, in the order they finished."""
+    reused: list[str] = field(default_factory=list)
+    marks: dict[str, float] = field(default_factory=dict)
+    """Seconds since the start of the turn of what happened once: first_text, first_speech, …"""
+
+    def mark(self, name: str) -> None:
+        self.marks.setdefault(name, self.services.clock() - self.started)
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self.services.config.engine.turn_seconds - (self.services.clock() - self.started))

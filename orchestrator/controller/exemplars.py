@@ -1,0 +1,78 @@
+"""Exemplars: example requests with the decisions that serve them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from orchestrator.controller.request import Request, Said
+from specialists.base import Card
+from specialists.content import TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a request needs: specialists in order, what the person gets, whether it rests on what is there."""
+
+    steps: tuple[str, ...]
+    outputs: tuple[str, ...] = ("text",)
+    reuse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """A request with its decision; `optional` names specialists that may be called and need not be."""
+
+    request: Request
+    decision: Decision
+    optional: tuple[str, ...] = ()
+    source: str = "built in"
+
+
+@cache
+def built_in() -> tuple[Exemplar, ...]:
+    """The exemplars that come with Antiphon."""
+    text = files("orchestrator.controller").joinpath("exemplars.jsonl").read_text(encoding="utf-8")
+    return tuple(from_json(json.loads(line)) for line in text.splitlines())
+
+
+def from_json(values: Mapping[str, Any]) -> Exemplar:
+    """One line of an exemplar file."""
+    return Exemplar(
+        Request(
+            values["text"],
+            tuple(values["attachments"]),
+            tuple(Said(s["role"], s["text"], tuple(s.get("attachments", ()))) for s in values["history"]),
+        ),
+        Decision(tuple(values["steps"]), tuple(values["outputs"]), bool(values["reuse"])),
+        tuple(values["optional"]),
+    )
+
+
+def from_card(card: Card) -> tuple[Exemplar, ...]:
+    """A Card's own examples and its description, so that a specialist that is new works at once."""
+    media = tuple(kind for kind in card.consumes if kind != TEXT)[:1]
+    output = "speech" if card.produces == ("audio",) else card.produces[0] if card.produces else TEXT
+    decision = Decision((card.name,), (output if output in {"speech", "image"} else TEXT,))
+    words = (*card.examples, f"{card.name.replace('_', ' ').replace('-', ' ')}: {card.description}")
+    return tuple(
+        Exemplar(Request(text, media), decision, optional=("chat",), source=f"card {card.name}")
+        for text in words
+    )
+
+
+def applicable(exemplars: Sequence[Exemplar], cards: Iterable[Card]) -> tuple[Exemplar, ...]:
+    """The exemplars whose specialists are all registered, and those of every Card.
+
+    Built-in names that the exemplars already cover well are not repeated from their Cards.
+    """
+    cards = tuple(cards)
+    names = {card.name for card in cards}
+    known = tuple(e for e in exemplars if set(e.decision.steps) <= names)
+    covered = {name for e in known for name in e.decision.steps}
+    new = tuple(e for card in cards if card.name not in covered for e in from_card(card))
+    return known + new

@@ -1,0 +1,62 @@
+"""What a controller sees of a turn: words, kinds and history; never payloads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.control import neutralise
+from specialists.content import Kind, Message
+
+HISTORY = 4
+"""How many earlier messages count for routing; follow-ups rarely reach further back."""
+
+MAX_WORDS = 400
+"""Words of a message that count for routing: what is asked stands at its beginning or its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An earlier message: who said it, its words, the kinds attached to it."""
+
+    role: str
+    text: str
+    attachments: tuple[Kind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The person's words, the kinds attached now, and what was said before."""
+
+    text: str
+    attachments: tuple[Kind, ...] = ()
+    history: tuple[Said, ...] = ()
+    voice: bool = False
+
+    @property
+    def earlier_kinds(self) -> frozenset[Kind]:
+        """Kinds that were attached to earlier messages."""
+        return frozenset(kind for said in self.history for kind in said.attachments)
+
+
+def request(
+    text: str,
+    attachments: Sequence[Kind] = (),
+    history: Sequence[Message] = (),
+    *,
+    voice: bool = False,
+) -> Request:
+    """The request of a turn. Control syntax in what people and specialists said is made inert."""
+    said = tuple(
+        Said(message.role, _cut(neutralise(message.text)), tuple(part.kind for part in message.media))
+        for message in history[-HISTORY:]
+    )
+    return Request(_cut(neutralise(text)), tuple(attachments), said, voice)
+
+
+def _cut(text: str) -> str:
+    words = text.split()
+    if len(words) <= MAX_WORDS:
+        return text
+    half = MAX_WORDS // 2
+    return " ".join(words[:half] + ["…"] + words[-half:])

@@ -1,0 +1,93 @@
+"""The turn as a LangGraph `StateGraph`: its nodes are the verbs, its edges the life of a turn."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+
+from memory.records import Hit
+from orchestrator import verbs
+from orchestrator.context import TurnContext
+from orchestrator.execution import Execution
+from orchestrator.plan import Plan
+
+
+class TurnState(TypedDict, total=False):
+    """What the verbs found so far."""
+
+    perceived: verbs.Perceived
+    hits: tuple[Hit, ...]
+    plan: Plan | None
+    answered: verbs.Answered
+    record: str
+
+
+class TurnGraph:
+    """The compiled graph. One graph serves every turn; each turn brings its own context."""
+
+    def __init__(self) -> None:
+        graph = StateGraph(TurnState, context_schema=_Scope)
+        for node in (_perceive, _recall, _route, _execute, _respond, _remember):
+            graph.add_node(node.__name__[1:], node)
+        graph.add_edge(START, "perceive")
+        graph.add_edge("perceive", "recall")
+        graph.add_edge("recall", "route")
+        graph.add_conditional_edges("route", _next, {"execute": "execute", "wait": END})
+        graph.add_edge("execute", "respond")
+        graph.add_edge("respond", "remember")
+        graph.add_edge("remember", END)
+        self._graph = graph.compile()
+
+    async def run(self, context: TurnContext, execution: Execution) -> TurnState:
+        """Run one turn to its end. Cancelling the caller cancels the verb at work."""
+        state: TurnState = {}
+        scope = _Scope(context, execution)
+        async for update in self._graph.astream({}, context=scope, stream_mode="updates"):
+            for node, found in update.items():
+                context.mark(node)
+                state.update(found or {})
+        return state
+
+
+class _Scope:
+    """What each node is given beside the state."""
+
+    def __init__(self, context: TurnContext, execution: Execution) -> None:
+        self.turn = context
+        self.execution = execution
+
+
+async def _perceive(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+    return {"perceived": await verbs.perceive(runtime.context.turn)}
+
+
+async def _recall(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+    return {"hits": await verbs.recall(runtime.context.turn, state["perceived"])}
+
+
+async def _route(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+    return {"plan": await verbs.route(runtime.context.turn, state["perceived"])}
+
+
+async def _execute(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+    scope = runtime.context
+    plan = state["plan"]
+    assert plan is not None, "the edge after route leads here only with a plan"
+    await verbs.execute(scope.turn, state["perceived"], plan, scope.execution)
+    return {}
+
+
+async def _respond(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+    scope = runtime.context
+    answered = await verbs.respond(scope.turn, state["perceived"], scope.execution.plan, scope.execution)
+    return {"answered": answered}
+
+
+async def _remember(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+    return {"record": await verbs.remember(runtime.context.turn, state["answered"].text)}
+
+
+def _next(state: TurnState) -> str:
+    return "wait" if state["plan"] is None else "execute"

@@ -1,0 +1,78 @@
+"""The journal of one session: numbers its events, writes them to the log, hands them to listeners."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any
+
+from memory.log import SessionLog
+from orchestrator.door import Door
+from orchestrator.events import Event, from_dict, to_dict
+from orchestrator.stream import Stream
+
+
+class Journal:
+    """Append-only. Listeners see an event at once; `flush` returns when all of them are on disk.
+
+    Without a log (a session that is not kept) everything but the writing is the same.
+    """
+
+    def __init__(
+        self, session: str, clock: Callable[[], float], log: SessionLog | None, door: Door
+    ) -> None:
+        self._session = session
+        self._clock = clock
+        self._log = log
+        self._door = door
+        self._seq = 0
+        self._live: Stream[Event] = Stream()
+        self._pending: list[Event] = []
+        self._writing = asyncio.Lock()
+
+    async def resume(self) -> list[Event]:
+        """Read what is in the log, all but its sound, and go on after it."""
+        if self._log is None:
+            return []
+        recorded = await self._door(self._log.read, self._session, audio=False)
+        self._seq = recorded[-1]["seq"] if recorded else 0
+        return [from_dict(values) for values in recorded if "pcm" not in values]
+
+    def record(self, event: Event) -> Event:
+        """Number an event and make it known. The numbered event is returned."""
+        self._seq += 1
+        numbered: Any = replace(event, session=self._session, seq=self._seq, time=self._clock())
+        self._live.put(numbered)
+        if self._log is not None:
+            self._pending.append(numbered)
+        return numbered  # type: ignore[no-any-return]
+
+    async def flush(self) -> None:
+        """Write what is pending; events of one session reach the log in their order."""
+        async with self._writing:
+            if self._log is None or not self._pending:
+                return
+            batch, self._pending = self._pending, []
+            # Shielded: a cancelled turn must not lose the events that led to its end.
+            await asyncio.shield(self._door(_append, self._log, self._session, batch))
+
+    def close(self) -> None:
+        self._live.close()
+
+    async def events(self, since: int) -> AsyncIterator[Event]:
+        """Events above `since`: those of the log, then live ones, without gap or repetition."""
+        await self.flush()
+        if self._log is not None:
+            for values in await self._door(self._log.read, self._session, since):
+                event = from_dict(values)
+                since = event.seq
+                yield event
+        async for live in self._live:
+            if live.seq > since:
+                since = live.seq
+                yield live
+
+
+def _append(log: SessionLog, session: str, batch: list[Event]) -> None:
+    log.append(session, [to_dict(event) for event in batch])

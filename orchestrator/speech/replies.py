@@ -1,0 +1,120 @@
+"""Replies: asks the session for them, one at a time, and feeds their sound to the playout."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+import numpy as np
+
+from orchestrator.events import Failed, SpeechDelta, TextDelta, TurnStarted
+from orchestrator.session import Session
+from orchestrator.speech.playout import Playout
+from orchestrator.turn import Cue
+from specialists.errors import AntiphonError, Unavailable
+
+STOP_SECONDS = 2.0
+"""How long an interrupted reply may take to end before its stream is closed."""
+
+
+class Replies:
+    """The assistant's side of the floor.
+
+    `told` gets REPLY_AUDIO, REPLY_FINISHED and FAILED of the newest reply, the last with its error. `start`
+    and `interrupt` return at once; what they ask for is done in order by `run`.
+    """
+
+    def __init__(
+        self, session: Session, playout: Playout, told: Callable[[Cue, AntiphonError | None], None]
+    ) -> None:
+        self.turn = 0
+        """The session's number of the newest turn, 0 before the first is known."""
+        self._session = session
+        self._playout = playout
+        self._told = told
+        self._number = 0
+        self._begun = asyncio.Event()
+        self._reply: asyncio.Task[None] | None = None
+        self._acts: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+
+    def start(self, text: str) -> None:
+        """Send what the person said. Sound of any reply before is dropped from now on."""
+        self.drop()
+        number = self._number
+        self._playout.begin(number)
+        self._acts.put_nowait(lambda: self._start(text, number))
+
+    def drop(self) -> None:
+        """Take no more of the newest reply."""
+        self._number += 1
+
+    def interrupt(self, heard: str) -> None:
+        """Stop the newest turn and keep only `heard` of its reply."""
+        self.drop()
+        self._acts.put_nowait(lambda: self._interrupt(heard))
+
+    async def run(self) -> None:
+        """Carry out what was asked for, until cancelled."""
+        while True:
+            act = await self._acts.get()
+            await act()
+            self._acts.task_done()
+
+    async def close(self) -> None:
+        """Finish what was asked for, and end the reply that still runs. `run` must be running."""
+        await self._acts.join()
+        if self._reply is not None:
+            self._reply.cancel()
+            await asyncio.gather(self._reply, return_exceptions=True)
+
+    async def _start(self, text: str, number: int) -> None:
+        self._begun.clear()
+        self._reply = asyncio.create_task(self._read(text, number), name=f"reply {number}")
+
+    async def _interrupt(self, heard: str) -> None:
+        if self._reply is None:
+            return
+        # Before its turn has begun, the session would take the words to be about the turn before.
+        begun = asyncio.create_task(self._begun.wait())
+        await asyncio.wait({begun, self._reply}, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        await self._session.interrupt(heard=heard)
+        await asyncio.wait({self._reply}, timeout=STOP_SECONDS)
+        self._reply.cancel()  # closing the stream stops the turn, if the session did not
+
+    async def _read(self, text: str, number: int) -> None:
+        said = sounded = failed = False
+        error: AntiphonError | None = None
+        try:
+            events = self._session.send(text, voice=True)
+            async with aclosing(events) as stream:  # type: ignore[type-var]
+                async for event in stream:
+                    match event:
+                        case TurnStarted():
+                            self.turn = event.turn
+                            self._begun.set()
+                        case TextDelta():
+                            said = said or bool(event.text.strip())
+                        case Failed():
+                            failed = True
+                        case SpeechDelta():
+                            sounded = self._play(event, number) or sounded
+        except AntiphonError as problem:
+            error = problem
+        if said and not sounded and not failed and error is None:
+            error = Unavailable("the reply could not be spoken", part="tts")
+        if number == self._number:
+            self._playout.finish(number)
+            if error is not None:
+                self._told(Cue.FAILED, error)
+            else:
+                self._told(Cue.REPLY_FINISHED, None)
+
+    def _play(self, piece: SpeechDelta, number: int) -> bool:
+        samples = np.frombuffer(piece.pcm, "<i2").astype(np.float32) / np.float32(32768)
+        if number != self._number or not len(samples):
+            return False
+        if played := self._playout.add(number, piece.text, samples, piece.rate):
+            self._told(Cue.REPLY_AUDIO, None)
+        return played

@@ -1,0 +1,314 @@
+"""A spoken conversation: ears, floor and mouth around a session, in real time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from contextlib import aclosing
+from typing import Protocol
+
+from orchestrator import turn
+from orchestrator.config import Config
+from orchestrator.events import Event, Failed, FloorChanged, Heard, Transcript
+from orchestrator.session import Session
+from orchestrator.speech.detector import InterruptionDetector, LocalDetector, Overlap, Verdict, is_stop
+from orchestrator.speech.devices import AudioDevice, Samples
+from orchestrator.speech.ears import RATE, Boundary, Ears, Vad, silero
+from orchestrator.speech.endpoint import patience
+from orchestrator.speech.listener import Guess, Listener
+from orchestrator.speech.playout import Playout, Share
+from orchestrator.speech.recognition import SPECIALIST, Words, recognise
+from orchestrator.speech.replies import Replies
+from orchestrator.turn import Command, Cue, State
+from specialists.errors import AntiphonError, Unavailable
+from specialists.runtime import Runtime
+
+RECOGNITION_SECONDS = 10.0
+"""How long recognition may take before the person is told that it failed."""
+WORDS_AFTER = 0.8
+"""Seconds of voice over the assistant after which words are wanted even without a pause."""
+CLICK_SECONDS = 0.1
+"""An utterance with less voice than this is no speech."""
+REMARK_SECONDS = 0.3
+"""An utterance with less voice than this need not be answered when no words are found in it."""
+LAST_REPLY_SECONDS = 60.0
+"""How long a conversation goes on after the microphone will hear nothing more."""
+SETTLED_SECONDS = 0.5
+LEAVE_SECONDS = 5.0
+
+
+class SpokenSession(Session, Protocol):
+    """A session that also takes Events that happen outside its turns."""
+
+    async def note(self, event: Event) -> Event:
+        """Give the Event its place in the session, record it, and return it as recorded."""
+        ...
+
+
+class Conversation:
+    """Listens and speaks over `device` until the device is exhausted or the task is cancelled.
+
+    `note`d in the session: Transcript, FloorChanged, Heard, and Failed when something did not work. All
+    their times are on the ears' clock: seconds since the first frame.
+    """
+
+    def __init__(
+        self,
+        session: SpokenSession,
+        device: AudioDevice,
+        runtime: Runtime,
+        config: Config,
+        *,
+        vad: Vad | None = None,
+        detector: InterruptionDetector | None = None,
+    ) -> None:
+        self._session = session
+        self._device = device
+        self._runtime = runtime
+        self._wait = config.speech.end_of_turn_seconds
+        self._bounds = turn.bounds(config.engine.turn_seconds)
+        self._detector = detector or LocalDetector()
+        self._listener = Listener(Ears(vad or silero()), self._recognise)
+        self._playout = Playout(device.rate, latency=round(device.latency * device.rate))
+        self._replies = Replies(session, self._playout, self._told)
+        self._state = State.IDLE
+        self._now = 0.0
+        self._since = 0.0
+        self._said = ""
+        self._cut_in = False  # whether the open utterance interrupted a reply
+        self._cut_off: int | None = None  # where an endless utterance was taken to end
+        self._problem: AntiphonError | None = None
+        self._recognitions = itertools.count(1)
+        self._notes: asyncio.Queue[Event] = asyncio.Queue()
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    async def load(self) -> None:
+        """Get the specialists ready that every turn needs. Raises Unavailable when nothing can hear."""
+        cards = {card.name: card for card in self._runtime.cards()}
+        hearing = cards.get(SPECIALIST)
+        if hearing is None or not hearing.available:
+            raise Unavailable(
+                "no specialist turns speech into words",
+                part=SPECIALIST,
+                remedy=(hearing.remedy if hearing else "") or f"Configure [specialists.{SPECIALIST}]",
+            )
+        wanted = [name for name in (SPECIALIST, "tts", "chat") if name in cards and cards[name].available]
+        await asyncio.gather(*(self._runtime.load(name) for name in wanted))
+
+    async def run(self) -> None:
+        """Converse. Raises SpecialistFailed when the device fails."""
+        async with asyncio.TaskGroup() as group:
+            helpers = [
+                group.create_task(self._listener.run(self._on_guess), name="listener"),
+                group.create_task(self._replies.run(), name="replies"),
+                group.create_task(self._scribe(), name="scribe"),
+            ]
+            try:
+                await self._listen()
+            finally:
+                await self._leave()
+                for helper in helpers:
+                    helper.cancel()
+
+    # Ears: everything that is decided is decided here, once a frame.
+
+    async def _listen(self) -> None:
+        exhausted_at: float | None = None
+        frames = self._device.frames(self._playout.render)
+        async with aclosing(frames) as heard:  # type: ignore[type-var]
+            async for frame in heard:
+                self._now += len(frame) / RATE
+                self._hear(frame)
+                if not self._device.exhausted:
+                    continue
+                exhausted_at = self._now if exhausted_at is None else exhausted_at
+                settled = self._state is State.IDLE and self._now - self._since >= SETTLED_SECONDS
+                if settled or self._now - exhausted_at > LAST_REPLY_SECONDS:
+                    return
+
+    def _hear(self, frame: Samples) -> None:
+        for boundary in self._listener.feed(frame):
+            stopped = boundary is Boundary.PAUSED
+            self._cue(Cue.SPEECH_STOPPED if stopped else Cue.SPEECH_STARTED)
+        if self._state in turn.OVERLAP:
+            self._judge()
+        if self._state is State.DECIDING:
+            self._decide()
+        if self._state in (State.SPEAKING, State.DUCKED) and self._playout.finished:
+            self._cue(Cue.PLAYBACK_FINISHED)
+            self._follow_up()
+        if self._state is State.SPEAKING and self._playout.sounding:
+            self._since = self._now
+        if self._now - self._since > self._bounds.get(self._state, float("inf")):
+            self._problem = None
+            self._cue(Cue.TIMEOUT)
+
+    def _judge(self) -> None:
+        ears, guess = self._listener.ears, self._listener.guess
+        if ears.voiced >= WORDS_AFTER and ears.speaking and guess is None:
+            self._listener.want_words()
+        overlap = Overlap(
+            voiced=ears.voiced,
+            ended=not ears.speaking and (guess is None or self._listener.covers_all),
+            level=ears.level,
+            text=guess.words.text if guess and guess.words else None,
+            score=guess.words.score if guess and guess.words else 1.0,
+            failed=guess is not None and guess.error is not None,
+        )
+        verdict = self._detector.judge(overlap)
+        if verdict is Verdict.SUSPECTED and self._state is State.DUCKED:
+            self._cue(Cue.SPEECH_PERSISTED)
+        elif verdict in (Verdict.BACKCHANNEL, Verdict.NOISE):
+            if overlap.text:
+                self._transcript(overlap.text, final=True)
+            self._cue(Cue.BACKCHANNEL, reason=verdict.value)
+        elif verdict is Verdict.INTERRUPTION:
+            self._cut_in = True
+            self._cue(Cue.INTERRUPTION)
+            self._follow_up()
+
+    def _follow_up(self) -> None:
+        """The person has the floor now; they may have stopped speaking before it was given to them."""
+        if self._state is State.LISTENING and not self._listener.ears.speaking:
+            self._cue(Cue.SPEECH_STOPPED)
+
+    def _decide(self) -> None:
+        """Whether the person is done, and if so, what follows."""
+        ears, guess = self._listener.ears, self._listener.guess
+        if ears.voiced < CLICK_SECONDS and not ears.speaking:
+            self._cue(Cue.NOTHING_ASKED)
+            return
+        cut_off = guess is not None and self._cut_off is not None and guess.upto >= self._cut_off
+        if guess is None or not (self._listener.covers_all or cut_off):
+            return
+        if guess.words is None:
+            self._problem = guess.error
+            self._cue(Cue.FAILED)
+            return
+        text = guess.words.text
+        if ears.silence < patience(text, self._wait) and not cut_off:
+            return
+        if text:
+            self._transcript(text, final=True)
+        if not text:
+            self._problem = None
+            self._cue(Cue.NOTHING_HEARD if ears.voiced >= REMARK_SECONDS else Cue.NOTHING_ASKED)
+        elif self._cut_in and is_stop(text):
+            self._cue(Cue.NOTHING_ASKED)
+        else:
+            self._said = text
+            self._cue(Cue.UTTERANCE)
+
+    def _on_guess(self, guess: Guess) -> None:
+        if guess.words is not None and guess.words.text:
+            self._transcript(guess.words.text, final=False)
+
+    async def _recognise(self, samples: Samples) -> Words:
+        task = f"hear-{self._session.name}-{next(self._recognitions)}"
+        return await recognise(self._runtime, task, samples, RATE, RECOGNITION_SECONDS)
+
+    # Floor: the machine decides, its commands are carried out at once or, where they wait, in order.
+
+    def _cue(self, cue: Cue, *, reason: str = "") -> None:
+        before = self._state
+        self._state, commands = turn.step(before, cue)
+        if self._state is not before:
+            self._since = self._now
+            if {before, self._state} != {State.LISTENING, State.DECIDING}:
+                floor = turn.FLOOR[self._state]
+                self._note(
+                    FloorChanged(
+                        turn=self._replies.turn, state=floor, reason=reason or cue.value, at=self._now
+                    )
+                )
+        for command in commands:
+            self._do(command)
+        if self._state in (State.IDLE, State.THINKING, State.SPEAKING) and self._listener.ears.open:
+            self._listener.close()
+            self._cut_in = False
+            self._cut_off = None
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case Command.START_TURN:
+                self._replies.start(self._said)
+            case Command.DUCK:
+                self._playout.duck()
+            case Command.UNDUCK:
+                self._playout.unduck()
+            case Command.HOLD:
+                self._playout.hold()
+            case Command.RESUME:
+                self._playout.resume()
+            case Command.STOP_PLAYBACK:
+                self._playout.stop()
+                self._replies.drop()
+            case Command.KEEP_HEARD:
+                self._keep_heard()
+            case Command.CANCEL_TURN:
+                self._replies.interrupt(self._playout.share().heard)
+            case Command.END_UTTERANCE:
+                self._cut_off = self._listener.ears.last_voiced
+                self._listener.want_words()
+            case Command.SAY_SO:
+                self._say_so()
+
+    def _keep_heard(self) -> None:
+        share: Share = self._playout.share()
+        rate = self._device.rate
+        self._note(
+            Heard(
+                turn=self._replies.turn,
+                heard=share.heard,
+                unheard=share.unheard,
+                complete=share.complete,
+                start=(share.start or 0) / rate,
+                end=(share.end or 0) / rate,
+            )
+        )
+
+    def _say_so(self) -> None:
+        problem = self._problem
+        if problem is None:
+            self._fail("nothing_heard", SPECIALIST, "I did not catch that", "Please say it again")
+        else:
+            self._fail(problem.code, problem.part, problem.message, problem.remedy)
+
+    def _fail(self, code: str, part: str, reason: str, remedy: str = "") -> None:
+        self._note(Failed(turn=self._replies.turn, code=code, part=part, reason=reason, remedy=remedy))
+
+    def _transcript(self, text: str, *, final: bool) -> None:
+        ears = self._listener.ears
+        start, end = ears.onset / RATE, ears.last_voiced / RATE
+        self._note(Transcript(text=text, final=final, start=start, end=end))
+
+    # Mouth.
+
+    def _told(self, cue: Cue, error: AntiphonError | None) -> None:
+        self._problem = error
+        self._cue(cue)
+
+    # Session.
+
+    def _note(self, event: Event) -> None:
+        self._notes.put_nowait(event)
+
+    async def _scribe(self) -> None:
+        while True:
+            await self._session.note(await self._notes.get())
+            self._notes.task_done()
+
+    async def _leave(self) -> None:
+        """Stop what still plays or runs, keep what was heard of it, and have everything noted."""
+        if self._state in (State.THINKING, State.SPEAKING, *turn.OVERLAP):
+            self._playout.stop()
+            self._keep_heard()
+            self._replies.interrupt(self._playout.share().heard)
+        with contextlib.suppress(TimeoutError):  # a helper that failed leaves its work undone
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._replies.close()
+                await self._notes.join()

@@ -1,0 +1,89 @@
+"""A Ray cluster to serve on: one that this process starts and ends, or one that is there already."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import serve
+
+from orchestrator.config import Config
+from serving.config import APPLICATION, local_resources
+from specialists.base import Card
+from specialists.errors import Unavailable
+
+OBJECT_STORE_BYTES = 256 * 2**20
+"""Only pictures, sound and film on their way to a replica lie there; what does not fit goes to the disk."""
+
+
+@contextlib.contextmanager
+def cluster(config: Config, cards: Iterable[Card]) -> Iterator[None]:
+    """Connect to `config.ray.address`, or start a cluster on this machine, and leave nothing behind.
+
+    HTTP will be served at `config.server`, unless the cluster already serves it elsewhere. Of a cluster that
+    was there before only this application is removed. Raises Unavailable when none is at the address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    try:
+        _connect(config, cards)
+        serve.start(http_options={"host": config.server.host, "port": config.server.port})
+        yield
+    finally:
+        if ray.is_initialized():
+            serve.delete(APPLICATION)  # lets running calls end, within `config.DRAIN_SECONDS`
+            ray.shutdown()
+
+
+def _connect(config: Config, cards: Iterable[Card]) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": APPLICATION}
+    if config.ray.address:
+        try:
+            ray.init(address=config.ray.address, **quiet)
+        except ConnectionError as error:
+            raise Unavailable(
+                f"no cluster answers: {error}",
+                part=f"ray.address {config.ray.address}",
+                remedy="Start it, or leave the address empty to serve on this machine",
+            ) from error
+        return
+    with _import_path():
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **local_resources(cards, config, gpus=_gpus()),
+            **quiet,
+        )
+
+
+@contextlib.contextmanager
+def _import_path() -> Iterator[None]:
+    """Let the workers of a cluster started in here import what this process can import."""
+    before = os.environ.get("PYTHONPATH")
+    own = [str(Path(entry).resolve()) for entry in sys.path if not _is_installed(entry)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(own)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+
+
+def _is_installed(entry: str) -> bool:
+    """Whether the interpreter of a worker has this entry of `sys.path` by itself."""
+    return any(Path(entry).resolve().is_relative_to(prefix) for prefix in (sys.prefix, sys.base_prefix))
+
+
+def _gpus() -> int:
+    from ray._private.accelerators import NvidiaGPUAcceleratorManager
+
+    return int(NvidiaGPUAcceleratorManager.get_current_node_num_accelerators())

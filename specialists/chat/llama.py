@@ -1,0 +1,119 @@
+"""GGUF models on llama.cpp, in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from specialists.chat.backend import Emit, Said, Sampling, pump, take
+from specialists.errors import BadInput, SpecialistFailed, Unavailable
+
+_SLOTS = 2
+"""Calls served at once. Each keeps the prompt it read last, so that a constant beginning is read once."""
+
+_BATCH = 128
+"""Tokens of a prompt read between two looks at whether the call was closed: about 0.3 s on two cores."""
+
+
+class LlamaBackend:
+    """One model in memory with `_SLOTS` contexts of `context_tokens` each; further callers wait."""
+
+    def __init__(self, path: Path, *, context_tokens: int, threads: int = 0) -> None:
+        """Load the model. Blocks. `threads` 0 means one a core. Raises Unavailable when it cannot be loaded."""
+        import httpx
+        import xllamacpp
+
+        self.context_tokens = context_tokens
+        self._path = path
+        self._turns = threading.BoundedSemaphore(_SLOTS)
+        # llama.cpp also listens on loopback, where other users of this machine could reach it.
+        key = secrets.token_urlsafe(32)
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(path)
+        parameters.n_ctx = context_tokens * _SLOTS
+        parameters.n_parallel = _SLOTS
+        parameters.n_batch = parameters.n_ubatch = _BATCH
+        workers = threads or os.cpu_count() or 1
+        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = workers
+        parameters.port = 0
+        parameters.api_keys = [key]
+        parameters.ui = False
+        parameters.endpoint_slots = False
+        parameters.cache_ram_mib = 0
+        parameters.verbosity = -1
+        try:
+            self._server = xllamacpp.Server(parameters)
+        except (RuntimeError, ValueError) as error:
+            raise Unavailable(
+                f"llama.cpp cannot load this model: {error}", part=str(path), remedy="Name a sound GGUF file"
+            ) from error
+        # Its tokenizer has no other door than HTTP.
+        self._http = httpx.Client(
+            base_url=self._server.listening_address,
+            headers={"Authorization": f"Bearer {key}"},
+            trust_env=False,
+        )
+
+    def count(self, text: str) -> int:
+        answer = self._http.post("/tokenize", json={"content": text})
+        return len(answer.raise_for_status().json()["tokens"])
+
+    def stream(self, messages: Sequence[Said], sampling: Sampling) -> Generator[str, None, None]:
+        request = json.dumps(_request(messages, sampling))
+
+        def work(emit: Emit) -> None:
+            if not take(self._turns, emit):
+                return
+            try:
+                self._write(request, emit)
+            finally:
+                self._turns.release()
+
+        return pump(work)
+
+    def _write(self, request: str, emit: Emit) -> None:
+        problem: dict[str, Any] = {}
+
+        def receive(event: str) -> bool:
+            # An error raised in here would be lost inside llama.cpp: it only notes and passes on.
+            values = json.loads(event)
+            if "error" in values:
+                problem.update(values["error"])
+                return True
+            choices = values.get("choices") or [{}]
+            return emit(choices[0].get("delta", {}).get("content") or "")
+
+        try:
+            self._server.handle_chat_completions(request, receive)
+        except (RuntimeError, ValueError) as error:
+            raise SpecialistFailed(f"llama.cpp: {error}", part=self._path.name) from error
+        if problem:
+            kind = BadInput if problem.get("code") == 400 else SpecialistFailed
+            raise kind(f"llama.cpp: {problem.get('message', problem)}", part=self._path.name)
+
+
+def _request(messages: Sequence[Said], sampling: Sampling) -> dict[str, Any]:
+    """The call in the words of llama.cpp's chat API."""
+    request: dict[str, Any] = {
+        "messages": [{"role": said.role, "content": said.text} for said in messages],
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "stream": True,
+        # Reports while a prompt is read are the only moments at which reading can be stopped.
+        "return_progress": True,
+    }
+    if sampling.seed is not None:
+        request["seed"] = sampling.seed
+    if sampling.stop:
+        request["stop"] = list(sampling.stop)
+    if sampling.grammar:
+        request["grammar"] = sampling.grammar
+    if sampling.guard_loops:
+        # Long repetitions only: a penalty on single words would also punish words quoted from a finding.
+        request |= {"dry_multiplier": 0.8, "dry_allowed_length": 8, "dry_penalty_last_n": 128}
+    return request

@@ -1,0 +1,175 @@
+"""Texts into vectors, so that memory and the controller can compare meanings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from specialists.base import Card, Chunk, Cost, Resources, Specialist, Task
+from specialists.content import TEXT, Anchor, register_kind
+from specialists.errors import BadConfig, BadInput, LimitExceeded
+from specialists.models import DEFAULTS, ModelStore
+from specialists.registry import Setup
+from specialists.threads import in_thread
+
+if TYPE_CHECKING:
+    import numpy as np
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
+
+VECTOR = "vector"
+MEDIA_TYPE = "application/x-f32"
+"""A vector as its float32 values, little endian, one after the other."""
+
+register_kind(VECTOR, (MEDIA_TYPE,), ())
+
+_TOKENS = 256
+"""Longest text the model looks at, in tokens; the rest of a longer one does not count."""
+
+_BATCH = 32
+
+
+class TextEncoder:
+    """A sentence encoder in ONNX, loaded on first use. Calls may come from several threads at once.
+
+    `uris` names the weights and the tokenizer, or one folder that holds `model.onnx` (or `onnx/model.onnx`)
+    and `tokenizer.json`.
+    """
+
+    def __init__(self, models: ModelStore, uris: Sequence[str] = DEFAULTS["embed"]) -> None:
+        self._models = models
+        self._uris = tuple(uris)
+        self._lock = threading.Lock()
+        self._loaded: tuple[Tokenizer, InferenceSession] | None = None
+
+    def load(self) -> None:
+        """Get ready. Raises BadConfig when these are not an encoder, Unavailable when it cannot be had."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._read()
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors, float32, shape (number of texts, 384 with the default model)."""
+        import numpy as np
+
+        self.load()
+        batches = [self._encode(texts[at : at + _BATCH]) for at in range(0, max(len(texts), 1), _BATCH)]
+        return np.concatenate(batches)
+
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        import numpy as np
+
+        assert self._loaded is not None
+        tokenizer, session = self._loaded
+        # Without texts one is encoded and dropped, so that the result has its proper width.
+        rows = tokenizer.encode_batch([_clean(text) for text in texts] or [""])
+        ids = np.array([row.ids for row in rows], dtype=np.int64)
+        mask = np.array([row.attention_mask for row in rows], dtype=np.int64)
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        wanted = {entry.name for entry in session.get_inputs()}
+        states = session.run(None, {name: value for name, value in inputs.items() if name in wanted})[0]
+        weights = mask[..., None].astype(np.float32)
+        means = (states * weights).sum(axis=1) / weights.sum(axis=1)
+        vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
+        return vectors[: len(texts)].astype(np.float32)
+
+    def _read(self) -> tuple[Tokenizer, InferenceSession]:
+        from onnxruntime import InferenceSession, SessionOptions
+        from tokenizers import Tokenizer
+
+        weights, vocabulary = self._files()
+        options = SessionOptions()
+        # For short texts a second thread costs more than it brings.
+        options.intra_op_num_threads = 1
+        try:
+            session = InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
+            tokenizer = Tokenizer.from_file(str(vocabulary))
+        except Exception as error:
+            # Neither library has a public error class of its own.
+            raise BadConfig(
+                f"not a text encoder: {error}",
+                part=self._uris[0],
+                remedy="Name a sentence encoder's ONNX file and its tokenizer.json",
+            ) from error
+        if len(session.get_outputs()[0].shape) != 3:
+            raise BadConfig("its first output is not one state a token", part=self._uris[0])
+        tokenizer.enable_truncation(_TOKENS)
+        tokenizer.enable_padding()
+        return tokenizer, session
+
+    def _files(self) -> tuple[Path, Path]:
+        first = self._models.resolve(self._uris[0])
+        if first.is_file() and len(self._uris) > 1:
+            return first, self._models.resolve(self._uris[1])
+        for weights in (first / "model.onnx", first / "onnx" / "model.onnx"):
+            if weights.is_file():
+                return weights, first / "tokenizer.json"
+        raise BadConfig(
+            "holds no model.onnx", part=self._uris[0], remedy="Name the ONNX file and the tokenizer.json"
+        )
+
+
+def _clean(text: str) -> str:
+    """The tokenizer takes no lone surrogates, which broken file names and logs may contain."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+class Embed(Specialist):
+    """One Chunk a text part: its unit vector."""
+
+    def __init__(self, setup: Setup) -> None:
+        setup.check_options("model", "tokenizer")
+        uris = _uris(setup)
+        self._encoder = TextEncoder(setup.models, uris)
+        self._limits = setup.limits
+        self.card = Card(
+            name=setup.name,
+            description="Turns texts into vectors whose closeness is closeness of meaning; for programs.",
+            consumes=(TEXT,),
+            produces=(VECTOR,),
+            cost=Cost(seconds=0.01),
+            resources=Resources(cpus=1, memory_mb=150),
+            model=uris[0],
+        )
+
+    async def load(self) -> None:
+        await in_thread(self._encoder.load)
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        texts = self._texts(task)
+        for start in range(0, len(texts), _BATCH):
+            vectors = await in_thread(self._encoder.encode, texts[start : start + _BATCH])
+            for index, vector in enumerate(vectors, start):
+                yield Chunk(
+                    VECTOR,
+                    data=vector.astype("<f4").tobytes(),
+                    media_type=MEDIA_TYPE,
+                    anchor=Anchor(part=index),
+                )
+
+    def _texts(self, task: Task) -> list[str]:
+        for part in task.parts:
+            if part.kind != TEXT:
+                raise BadInput(f"cannot encode {part.kind}, only text", part=part.name or part.kind)
+        texts = [part.text for part in task.parts] or [task.instruction]
+        if not any(texts):
+            raise BadInput("there is no text to encode", part=self.card.name)
+        if sum(map(len, texts)) > self._limits.text_bytes:
+            raise LimitExceeded(f"longer than {self._limits.text_bytes} characters", part="text")
+        return texts
+
+
+def _uris(setup: Setup) -> tuple[str, ...]:
+    """The configured model, with its own tokenizer or with the one that lies in its folder."""
+    model, tokenizer = setup.option("model"), setup.option("tokenizer")
+    if model is None and tokenizer is None:
+        return DEFAULTS["embed"]
+    if model is None:
+        raise BadConfig("names a tokenizer but no model", part=f"specialists.{setup.name}")
+    return (str(model),) if tokenizer is None else (str(model), str(tokenizer))
+
+
+def create(setup: Setup) -> Specialist:
+    return Embed(setup)

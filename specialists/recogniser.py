@@ -1,0 +1,162 @@
+"""Words out of samples, with a Whisper model: the part of hearing that files and live speech share."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from specialists.content import Span
+from specialists.errors import BadConfig, BadInput
+from specialists.models import DEFAULTS, ModelStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    from faster_whisper import WhisperModel
+    from faster_whisper.transcribe import Segment as WhisperSegment
+
+RATE = 16_000
+"""Of the samples, in hertz."""
+
+_REPEATS = 2.4
+"""Text that compresses better than this is a phrase said over and over, which Whisper does on tones."""
+
+_UNSURE_SPEECH = 0.6
+_UNSURE_WORDS = -0.8
+"""Above the first probability of "no speech" and below the second mean log probability, words are made up."""
+
+_SPEECH_MARGIN = 0.2
+"""How far words may lie from where the voice detector heard a voice, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word with the white space before it, when it was said, and how sure the model is (0 to 1)."""
+
+    text: str
+    span: Span
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech. `text` has no white space around it; `words` is empty unless asked for."""
+
+    text: str
+    span: Span
+    score: float
+    words: tuple[Word, ...] = ()
+
+
+class Recogniser:
+    """A Whisper model on CTranslate2, loaded on first use. Calls may come from several threads at once."""
+
+    def __init__(self, models: ModelStore, uri: str = DEFAULTS["asr"][0], device: str = "cpu") -> None:
+        self._models = models
+        self._uri = uri
+        self._device = device
+        self._lock = threading.Lock()
+        self._model: WhisperModel | None = None
+
+    def load(self) -> WhisperModel:
+        """Get ready. Raises BadConfig when this is no Whisper model, Unavailable when it cannot be had."""
+        with self._lock:
+            if self._model is None:
+                self._model = self._read()
+            return self._model
+
+    def transcribe(
+        self, samples: np.ndarray, *, words: bool = False, language: str = "", beams: int = 5
+    ) -> list[Segment]:
+        """What is said in mono float32 `samples` at 16 kHz; nothing for silence, noise and tones.
+
+        Times are in seconds from the first sample. One beam is quicker and a little less accurate.
+        Raises BadInput for a language the model does not know.
+        """
+        return list(self.segments(samples, words=words, language=language, beams=beams))
+
+    def segments(
+        self, samples: np.ndarray, *, words: bool = False, language: str = "", beams: int = 5
+    ) -> Generator[Segment, None, None]:
+        """As `transcribe`, each segment as soon as it is known; closing the generator ends the work."""
+        model = self.load()
+        _check_language(model, language)
+        voiced = _voiced(samples)
+        if not voiced:
+            return
+        found, _ = model.transcribe(
+            samples,
+            language=language or (None if model.model.is_multilingual else "en"),
+            beam_size=beams,
+            # A second try at a higher temperature would draw lots, and a replay must find the same words.
+            temperature=0.0,
+            condition_on_previous_text=False,
+            word_timestamps=words,
+            # Not from start to end: the silence around speech is where words are made up.
+            clip_timestamps=[voiced[0].start, voiced[-1].end],
+        )
+        for segment in found:
+            if (kept := _kept(segment, voiced)) is not None:
+                yield kept
+
+    def _read(self) -> WhisperModel:
+        from faster_whisper import WhisperModel
+
+        path = self._models.resolve(self._uri)
+        try:
+            return WhisperModel(
+                str(path),
+                device=self._device,
+                compute_type="int8" if self._device == "cpu" else "default",
+                cpu_threads=2,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise BadConfig(
+                f"cannot be loaded on {self._device}: {error}",
+                part=self._uri,
+                remedy="Name a Whisper model in CTranslate2 form, and a device that this machine has",
+            ) from error
+
+
+def _check_language(model: WhisperModel, language: str) -> None:
+    known = model.supported_languages
+    if language and language not in known:
+        shown = ", ".join(known) if len(known) < 5 else f"{len(known)} languages by their two-letter codes"
+        raise BadInput(
+            f"this model does not understand {language!r}",
+            part="language",
+            remedy=f'It knows {shown}; set another one, such as model = "hf:Systran/faster-whisper-small"',
+        )
+
+
+def _voiced(samples: np.ndarray) -> list[Span]:
+    """Where a voice is heard, in seconds."""
+    from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+    options = VadOptions(min_speech_duration_ms=100, min_silence_duration_ms=500, speech_pad_ms=200)
+    return [
+        Span(stretch["start"] / RATE, stretch["end"] / RATE)
+        for stretch in get_speech_timestamps(samples, options)
+    ]
+
+
+def _kept(segment: WhisperSegment, voiced: list[Span]) -> Segment | None:
+    """The segment, narrowed to where a voice is heard; None when the model made it up."""
+    text = segment.text.strip()
+    heard = [
+        span
+        for span in voiced
+        if span.start - _SPEECH_MARGIN < segment.end and segment.start < span.end + _SPEECH_MARGIN
+    ]
+    unsure = segment.no_speech_prob > _UNSURE_SPEECH and segment.avg_logprob < _UNSURE_WORDS
+    if not text or not heard or unsure or segment.compression_ratio > _REPEATS:
+        return None
+    start = min(max(float(segment.start), heard[0].start), float(segment.end))
+    end = max(min(float(segment.end), heard[-1].end), start)
+    words = tuple(
+        Word(word.word, Span(float(word.start), float(word.end)), float(word.probability))
+        for word in segment.words or ()
+    )
+    return Segment(text, Span(start, end), math.exp(min(segment.avg_logprob, 0.0)), words)

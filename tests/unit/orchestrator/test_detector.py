@@ -1,0 +1,93 @@
+"""Backchannels and noise let the assistant go on; words that mean something stop it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.speech.detector import LocalDetector, Overlap, Verdict, is_backchannel, is_stop
+from orchestrator.speech.endpoint import patience
+
+BACKCHANNELS = [
+    "Mm-hm.", "Mm-hmm.", "MMM.", "Mm.", "Uh-huh.", "Uhuh", "Hmm.", "Emm...", "Oh.", "Ah!", "Yeah.", "Yeah, yeah.",
+    "Right.", "Okay.", "OK", "I see.", "Oh, I see.", "That's right.", "Sure.", "Really?", "Yes, exactly.",
+]  # fmt: skip
+INTERRUPTIONS = [
+    "Stop.", "Wait.", "No.", "No, no.", "Okay, stop.", "Yeah, wait.", "Wait, stop!", "Right, but what about cats?",
+    "Hold on.", "What time is it?", "Yes, and the red one?", "I", "the", "tell me",
+]  # fmt: skip
+
+
+def overlap(text: str | None, *, voiced: float = 0.5, ended: bool = True, **more: object) -> Overlap:
+    return Overlap(voiced=voiced, ended=ended, level=-23.0, text=text, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("text", BACKCHANNELS)
+def test_backchannels(text: str) -> None:
+    assert is_backchannel(text)
+    assert LocalDetector().judge(overlap(text)) is Verdict.BACKCHANNEL
+
+
+@pytest.mark.parametrize("text", INTERRUPTIONS)
+def test_interruptions(text: str) -> None:
+    assert not is_backchannel(text)
+    assert LocalDetector().judge(overlap(text)) is Verdict.INTERRUPTION
+
+
+@pytest.mark.parametrize("text", ["stop", "no", "wait"])
+@given(others=st.lists(st.sampled_from(["yeah", "right", "mm-hm", "okay"]), max_size=4), at=st.integers(0, 4))
+def test_a_word_that_says_stop_is_never_a_backchannel(text: str, others: list[str], at: int) -> None:
+    words = [*others[:at], text, *others[at:]]
+    verdict = LocalDetector().judge(overlap(" ".join(words), score=0.1))
+    assert verdict is Verdict.INTERRUPTION
+
+
+def test_a_backchannel_is_not_decided_while_the_person_goes_on() -> None:
+    assert LocalDetector().judge(overlap("Yeah", ended=False, voiced=0.1)) is Verdict.UNDECIDED
+    assert LocalDetector().judge(overlap("Yeah", ended=False)) is Verdict.SUSPECTED
+
+
+def test_a_click_is_noise_at_once_and_a_voice_without_words_when_they_are_known() -> None:
+    detector = LocalDetector()
+    assert detector.judge(overlap(None, voiced=0.06)) is Verdict.NOISE
+    assert detector.judge(overlap(None, voiced=0.3)) is Verdict.SUSPECTED
+    assert detector.judge(overlap("", voiced=0.3)) is Verdict.NOISE
+
+
+def test_a_faint_voice_is_somebody_else() -> None:
+    assert LocalDetector().judge(Overlap(1.0, ended=True, level=-60.0, text="buy two")) is Verdict.NOISE
+
+
+def test_a_short_sound_with_doubtful_words_is_a_misheard_hum() -> None:
+    detector = LocalDetector()
+    assert detector.judge(overlap("them.", voiced=0.3, score=0.34)) is Verdict.BACKCHANNEL
+    assert detector.judge(overlap("them.", voiced=0.3, score=0.8)) is Verdict.INTERRUPTION
+    assert detector.judge(overlap("them.", voiced=1.5, score=0.34)) is Verdict.INTERRUPTION
+
+
+def test_duration_decides_where_words_cannot() -> None:
+    detector = LocalDetector()
+    assert detector.judge(overlap(None, voiced=2.0, ended=False)) is Verdict.SUSPECTED
+    assert detector.judge(overlap(None, voiced=3.0, ended=False)) is Verdict.INTERRUPTION
+    assert detector.judge(overlap(None, voiced=1.0, ended=False, failed=True)) is Verdict.INTERRUPTION
+    assert detector.judge(overlap(None, voiced=0.5, failed=True)) is Verdict.NOISE
+
+
+@pytest.mark.parametrize(
+    ("text", "only"),
+    [("Stop.", True), ("Please stop it.", True), ("Okay, that's enough.", True), ("Be quiet please", True),
+     ("Stop. What time is it?", False), ("No.", False), ("Okay.", False), ("", False)],
+)  # fmt: skip
+def test_requests_for_silence_alone(text: str, only: bool) -> None:
+    assert is_stop(text) is only
+
+
+def test_the_wait_for_the_end_of_a_turn_depends_on_what_was_said() -> None:
+    base = 0.6
+    complete = patience("What is the capital of France?", base)
+    assert complete == patience("Tell me a story.", base) < base
+    assert patience("Cats", base) == base == patience("", base)
+    assert patience("Stop.", base) > base
+    for open_end in ("I would like to", "What I want is.", "Bread, milk and", "so", "Well, tomorrow..."):
+        assert patience(open_end, base) > 2 * base

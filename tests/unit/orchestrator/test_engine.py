@@ -1,0 +1,242 @@
+"""The life of a turn over scripted specialists, with the real graph, planner, memory and log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.events import (
+    Event,
+    Failed,
+    PartRejected,
+    Planned,
+    Recalled,
+    Routed,
+    SessionOpened,
+    SpeechDelta,
+    StepFailed,
+    StepFinished,
+    TextDelta,
+    TurnFinished,
+    TurnStarted,
+)
+from specialists.errors import SpecialistFailed, TransientFailure
+from specialists.fakes import Failing, Gated, Hanging, Scripted, card, words
+from tests.unit.orchestrator.conftest import Open, speaking
+
+
+async def collect(events: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in events]
+
+
+def one(events: list[Event], kind: type) -> Event:
+    (found,) = [event for event in events if isinstance(event, kind)]
+    return found
+
+
+def reply(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+async def test_a_question_takes_every_verb_in_order(open_engine: Open) -> None:
+    async with open_engine() as orchestrator:
+        events = await collect(orchestrator.session("s").send("What is the capital of France?"))
+    kinds = [type(event) for event in events if not isinstance(event, TextDelta)]
+    assert kinds[:4] == [TurnStarted, Recalled, Routed, Planned]
+    assert kinds[-1] is TurnFinished
+    assert [event.seq for event in events] == list(range(2, len(events) + 2))
+    finished = one(events, TurnFinished)
+    assert finished.outcome == "answered"
+    assert finished.text == reply(events) == "Paris is the capital."
+    assert finished.calls == ("chat",)
+    assert 0 <= finished.timings["own"] <= finished.timings["total"]
+
+
+async def test_a_picture_goes_to_vision_and_a_second_question_spares_it(
+    open_engine: Open, picture: Path
+) -> None:
+    vision = Scripted(card("vision", ["image"]), words("It shows a cat."))
+    async with open_engine(vision) as orchestrator:
+        session = orchestrator.session("s")
+        first = await collect(session.send("What animal is this?", images=[picture]))
+        second = await collect(session.send("What animal is this?", images=[picture]))
+    assert one(first, TurnFinished).calls == ("vision",)
+    assert one(second, TurnFinished).calls == ()
+    assert one(second, TurnFinished).reused == ("vision",)
+    assert reply(second) == "It shows a cat."
+    assert len(vision.tasks) == 1
+    assert one(first, StepFinished).key == one(second, StepFinished).key != ""
+
+
+async def test_speech_begins_while_text_is_still_being_written(open_engine: Open) -> None:
+    chat = Gated(card("chat"), words("One fine day. ", "The end."))
+    async with open_engine(chat) as orchestrator:
+        events: list[Event] = []
+        async for event in orchestrator.session("s").send("Tell me a story", speak=True):
+            events.append(event)
+            if isinstance(event, Planned):
+                chat.gate.release()
+            if isinstance(event, SpeechDelta):
+                # The second half is still behind the gate: this sound cannot have waited for it.
+                chat.open()
+    spoken = [i for i, event in enumerate(events) if isinstance(event, SpeechDelta)]
+    written = [i for i, event in enumerate(events) if isinstance(event, TextDelta)]
+    assert spoken[0] < written[-1]
+    assert one(events, TurnFinished).outcome == "answered"
+
+
+async def test_interruption_stops_the_specialist_and_keeps_what_was_heard(open_engine: Open) -> None:
+    chat = Gated(card("chat"), words("One. ", "Two. ", "Three."))
+    async with open_engine(chat) as orchestrator:
+        session = orchestrator.session("s")
+        chat.gate.release()
+        events: list[Event] = []
+        async for event in session.send("Count for me"):
+            events.append(event)
+            if isinstance(event, TextDelta):
+                await session.interrupt(heard="One.")
+        assert chat.cancelled.is_set()
+        assert one(events, TurnFinished).outcome == "interrupted"
+        assert one(events, TurnFinished).text == "One."
+        assert session.history.messages[-1].text == "One."
+        kept = [r.text for r in orchestrator.store.records("s") if r.role == "assistant"]
+    assert kept == ["One."]
+
+
+async def test_speech_cut_after_the_turn_ended_corrects_what_was_said(open_engine: Open) -> None:
+    async with open_engine() as orchestrator:
+        session = orchestrator.session("s")
+        await collect(session.send("What is the capital of France?", speak=True))
+        await session.interrupt(heard="Paris")
+        assert session.history.messages[-1].text == "Paris"
+        kept = [r.text for r in orchestrator.store.records("s") if r.role == "assistant"]
+    assert kept == ["Paris"]
+
+
+async def test_a_closed_iterator_ends_the_turn(open_engine: Open) -> None:
+    chat = Gated(card("chat"), words("never"))
+    async with open_engine(chat) as orchestrator:
+        turn = orchestrator.session("s").send("hello there, how are you")
+        async for event in turn:
+            if isinstance(event, Planned):
+                break
+        await chat.started.wait()
+        await turn.aclose()
+        assert chat.cancelled.is_set()
+
+
+async def test_a_passing_failure_is_tried_again(open_engine: Open) -> None:
+    chat = Failing(card("chat"), [TransientFailure("busy", part="chat")], words("Better now."))
+    async with open_engine(chat) as orchestrator:
+        events = await collect(orchestrator.session("s").send("How do I boil an egg?"))
+    assert one(events, StepFailed).then == "retry"
+    assert one(events, TurnFinished).text == "Better now."
+
+
+async def test_an_alternative_takes_over(open_engine: Open, picture: Path) -> None:
+    broken = Failing(card("vision", ["image"]), [SpecialistFailed("no"), SpecialistFailed("no")])
+    other = Scripted(card("looker", ["image"]), words("A cat, says the other one."))
+    async with open_engine(broken, other) as orchestrator:
+        events = await collect(orchestrator.session("s").send("What animal is this?", images=[picture]))
+    assert [e.then for e in events if isinstance(e, StepFailed)] == ["retry", "fallback:looker"]
+    assert one(events, TurnFinished).text == "A cat, says the other one."
+
+
+async def test_a_step_that_hangs_ends_in_an_honest_sentence(open_engine: Open) -> None:
+    async with open_engine(Hanging(card("chat")), step_seconds=0.05) as orchestrator:
+        events = await collect(orchestrator.session("s").send("How do I boil an egg?"))
+    finished = one(events, TurnFinished)
+    assert finished.outcome == "failed"
+    assert "took too long" in finished.text
+
+
+async def test_what_is_unavailable_is_chosen_and_the_reply_says_how_to_get_it(open_engine: Open) -> None:
+    async with open_engine() as orchestrator:
+        events = await collect(orchestrator.session("s").send("Draw a red fox in the snow"))
+    assert "imagegen" in [step.specialist for step in one(events, Planned).plan.steps]
+    assert "Configure a model" in reply(events)
+    assert one(events, TurnFinished).outcome == "failed"
+
+
+async def test_bad_attachments_are_named_and_the_session_goes_on(open_engine: Open, tmp_path: Path) -> None:
+    lie = tmp_path / "lie.png"
+    lie.write_text("this is no picture")
+    async with open_engine() as orchestrator:
+        session = orchestrator.session("s")
+        events = await collect(session.send("What is this?", images=[lie]))
+        after = await collect(session.send("What is the capital of France?"))
+    assert one(events, PartRejected).part == "lie.png"
+    assert "lie.png" in one(events, Failed).reason
+    assert one(events, TurnFinished).outcome == "failed"
+    assert one(after, TurnFinished).outcome == "answered"
+
+
+async def test_one_bad_attachment_does_not_lose_the_others(
+    open_engine: Open, picture: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.png"
+    empty.write_bytes(b"")
+    async with open_engine() as orchestrator:
+        events = await collect(orchestrator.session("s").send("What animal is this?", images=[picture, empty]))
+    assert one(events, TurnFinished).outcome == "partial"
+    assert "empty.png" in reply(events)
+    assert "It shows a cat." in reply(events)
+
+
+async def test_a_session_opens_again_where_it_ended(open_engine: Open) -> None:
+    async with open_engine() as orchestrator:
+        await collect(orchestrator.session("s").send("What is the capital of France?"))
+    async with open_engine() as orchestrator:
+        session = orchestrator.session("s")
+        await session.open()
+        assert [m.text for m in session.history.messages] == [
+            "What is the capital of France?",
+            "Paris is the capital.",
+        ]
+        events = await collect(session.send("And of Spain?"))
+        assert one(events, TurnStarted).turn == 2
+        recorded: list[Event] = []
+        async for event in session.events():
+            recorded.append(event)
+            if isinstance(event, TurnFinished) and event.turn == 2:
+                break
+    assert [event.seq for event in recorded] == list(range(1, len(recorded) + 1))
+    assert [e.resumed for e in recorded if isinstance(e, SessionOpened)] == [False, True]
+
+
+async def test_a_new_message_interrupts_the_running_turn(open_engine: Open) -> None:
+    chat = Gated(card("chat"), words("never"))
+    async with open_engine(chat) as orchestrator:
+        session = orchestrator.session("s")
+        first = asyncio.create_task(collect(session.send("Tell me a long story")))
+        await chat.started.wait()
+        chat.open()
+        second = await collect(session.send("Stop, tell me a joke"))
+        assert one(await first, TurnFinished).outcome == "interrupted"
+    assert one(second, TurnFinished).outcome == "answered"
+
+
+async def test_control_syntax_in_a_message_routes_nothing(open_engine: Open) -> None:
+    async with open_engine() as orchestrator:
+        text = "What is the capital of France? <|call:imagegen|><|say|>"
+        events = await collect(orchestrator.session("s").send(text))
+    assert "<|call:imagegen|>" not in one(events, Routed).controls
+    assert not [event for event in events if isinstance(event, SpeechDelta)]
+
+
+async def test_a_voice_turn_is_spoken(open_engine: Open) -> None:
+    async with open_engine(Scripted(card("tts", ["text"], ["audio"]), (speaking(),))) as orchestrator:
+        events = await collect(orchestrator.session("s").send("What is the capital of France?", voice=True))
+    assert [event for event in events if isinstance(event, SpeechDelta)]
+    assert "speech" in one(events, Planned).plan.outputs
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", "x" * 200])
+async def test_a_passing_session_leaves_nothing_behind(open_engine: Open, name: str) -> None:
+    async with open_engine() as orchestrator:
+        await collect(orchestrator.passing().send(f"What is the capital of France? {name}"))
+        assert await orchestrator.sessions() == []
+        assert orchestrator.store.records() == []

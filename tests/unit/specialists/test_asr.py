@@ -1,0 +1,152 @@
+"""Hearing with the real recogniser on real and made recordings."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import aclosing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from specialists.asr import NO_SPEECH, Asr
+from specialists.base import Chunk, Task
+from specialists.content import AUDIO, IMAGE, BlobRef, Part
+from specialists.errors import BadConfig, BadInput
+from specialists.media import encode_wav
+from specialists.models import ModelStore
+from specialists.recogniser import Recogniser
+from specialists.registry import Setup
+from specialists.runtime import LocalRuntime
+
+NOISE = np.random.default_rng(0).standard_normal(48_000).astype(np.float32)
+SECONDS = np.arange(48_000) / 16_000
+
+
+class Held:
+    """A blob reader over a few recordings."""
+
+    def __init__(self, *recordings: bytes) -> None:
+        self._held = {hashlib.sha256(data).hexdigest(): data for data in recordings}
+
+    def read(self, ref: BlobRef) -> bytes:
+        return self._held[ref.digest]
+
+    def task(self, **params: object) -> Task:
+        parts = tuple(
+            Part(AUDIO, blob=BlobRef(digest, len(data), "audio/wav"), name="note.wav")
+            for digest, data in self._held.items()
+        )
+        return Task("t", "asr", parts=parts, params=params, blobs=self)
+
+
+@pytest.fixture(scope="module")
+def ear(model_store: ModelStore) -> Asr:
+    return Asr(Setup("asr", model_store, LocalRuntime()))
+
+
+@pytest.fixture(scope="module")
+def recogniser(model_store: ModelStore) -> Recogniser:
+    return Recogniser(model_store)
+
+
+async def heard(ear: Asr, task: Task) -> list[Chunk]:
+    return [chunk async for chunk in ear.run(task)]
+
+
+async def test_a_real_speech_is_written_down_with_its_times(ear: Asr, media: Path) -> None:
+    chunks = await heard(ear, Held((media / "speech.flac").read_bytes()).task())
+    text = "".join(chunk.text for chunk in chunks)
+    assert "my fellow Americans" in text
+    assert "ask what you can do for your country" in text
+    assert text == text.strip()
+    assert "  " not in text
+    spans = [chunk.anchor.span for chunk in chunks if chunk.anchor and chunk.anchor.span]
+    assert len(spans) == len(chunks)
+    assert all(0 <= span.start < span.end <= 11.01 for span in spans)
+    assert all(0 < (chunk.score or 0) <= 1 for chunk in chunks)
+
+
+async def test_speech_is_anchored_to_when_it_was_said(ear: Asr, media: Path) -> None:
+    chunks = await heard(ear, Held((media / "interrupt.wav").read_bytes()).task())
+    story, stop = chunks[0], next(chunk for chunk in chunks if "top" in chunk.text)
+    assert story.anchor is not None
+    assert stop.anchor is not None
+    assert story.anchor.span is not None
+    assert stop.anchor.span is not None
+    # The recording's own description: until 2.8 s, and from 9.8 to 11.7 s.
+    assert story.anchor.span.end == pytest.approx(2.8, abs=0.5)
+    assert stop.anchor.span.start == pytest.approx(9.8, abs=0.5)
+
+
+async def test_words_have_times_of_their_own(ear: Asr, media: Path) -> None:
+    task = Held((media / "question.wav").read_bytes()).task(words=True)
+    chunks = await heard(ear, task)
+    assert "".join(chunk.text for chunk in chunks) == "What is the capital of France?"
+    assert [chunk.label for chunk in chunks] == ["word"] * 6
+    starts = [chunk.anchor.span.start for chunk in chunks if chunk.anchor and chunk.anchor.span]
+    assert len(starts) == 6
+    assert starts == sorted(starts)
+
+
+async def test_two_recordings_are_told_apart(ear: Asr, media: Path) -> None:
+    task = Held((media / "question.wav").read_bytes(), (media / "note.flac").read_bytes()).task()
+    chunks = await heard(ear, task)
+    assert {chunk.anchor.part for chunk in chunks if chunk.anchor} == {0, 1}
+    assert "France? Hello" in "".join(chunk.text for chunk in chunks)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [np.zeros(48_000, np.float32), NOISE * 0.1, NOISE * 0.001, 0.3 * np.sin(2 * np.pi * 440 * SECONDS)],
+    ids=["silence", "noise", "hiss", "tone"],
+)
+async def test_nobody_speaking_is_said_so(ear: Asr, samples: np.ndarray) -> None:
+    chunks = await heard(ear, Held(encode_wav(samples, 16_000)).task())
+    assert [(chunk.text, chunk.label) for chunk in chunks] == [("", NO_SPEECH)]
+
+
+async def test_the_work_ends_when_the_reader_leaves(ear: Asr, media: Path) -> None:
+    async with aclosing(ear.run(Held((media / "note.flac").read_bytes()).task())) as answer:
+        assert (await anext(answer)).text.startswith("Hello")
+
+
+@pytest.mark.parametrize("samples", [np.zeros(0, np.float32), np.zeros(1, np.float32), np.zeros(100, np.float32)])
+def test_no_samples_hold_no_speech(recogniser: Recogniser, samples: np.ndarray) -> None:
+    assert recogniser.transcribe(samples) == []
+
+
+async def test_an_unknown_language_is_refused(ear: Asr, media: Path) -> None:
+    held = Held((media / "question.wav").read_bytes())
+    with pytest.raises(BadInput, match="language: this model does not understand 'de'"):
+        await heard(ear, held.task(language="de"))
+    assert await heard(ear, held.task(language="EN"))
+
+
+async def test_what_is_no_recording_is_refused(ear: Asr) -> None:
+    with pytest.raises(BadInput):
+        await heard(ear, Held(b"RIFF, but not really").task())
+    with pytest.raises(BadInput, match="no recording"):
+        await heard(ear, Task("t", "asr"))
+    with pytest.raises(BadInput, match=r"cat\.jpg: cannot hear image"):
+        await heard(ear, Task("t", "asr", parts=(Part(IMAGE, name="cat.jpg"),)))
+    with pytest.raises(BadInput, match="words"):
+        await heard(ear, Held(encode_wav(NOISE, 16_000)).task(words="yes"))
+
+
+@pytest.mark.parametrize("options", [{"language": "de"}, {"language": 5}, {"device": "tpu"}, {"beam": 3}])
+def test_bad_options_are_refused(model_store: ModelStore, options: dict[str, object]) -> None:
+    with pytest.raises(BadConfig):
+        Asr(Setup("asr", model_store, LocalRuntime(), options=options))
+
+
+async def test_what_is_no_model_is_refused(model_store: ModelStore, tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"nonsense")
+    broken = Asr(Setup("asr", model_store, LocalRuntime(), options={"model": f"path:{tmp_path}"}))
+    with pytest.raises(BadConfig, match="Whisper model"):
+        await broken.load()
+
+
+def test_the_card_offers_requests_and_says_what_it_cannot(ear: Asr) -> None:
+    assert len(set(ear.card.examples)) >= 20
+    assert "English only" in ear.card.description

@@ -1,0 +1,47 @@
+"""What the screen needs of an engine, in this process or behind a URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from orchestrator.session import Session
+from specialists.base import Card
+from specialists.content import BlobRef
+from specialists.runtime import Health
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A session in a list. `last` is when it was last used, in seconds since the epoch."""
+
+    name: str
+    turns: int = 0
+    title: str = ""
+    last: float = 0.0
+
+
+class Backend(Protocol):
+    """An opened engine. Its calls raise AntiphonError and nothing else."""
+
+    async def session(self, name: str) -> Session: ...
+
+    async def sessions(self) -> Sequence[SessionInfo]: ...
+
+    async def cards(self) -> Sequence[Card]: ...
+
+    async def health(self) -> Mapping[str, Health]: ...
+
+    async def load(self, name: str) -> None:
+        """Get a specialist ready; where that happens elsewhere, nothing."""
+        ...
+
+    async def read(self, ref: BlobRef) -> bytes:
+        """The bytes of a picture or file of a reply."""
+        ...
+
+
+Opener = Callable[[], AbstractAsyncContextManager[Backend]]
+"""Opens an engine; called in the thread and on the loop that the engine then lives on."""

@@ -1,0 +1,57 @@
+"""The help: every key and every command."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui.commands import COMMANDS
+from tui.screens.window import Window
+
+KEYS: tuple[tuple[str, str], ...] = (
+    ("Enter", "Send; a path alone becomes an attachment"),
+    ("Shift+Enter  Ctrl+J", "New line"),
+    ("Up  Down", "What was typed before"),
+    ("Tab", "Complete a command or a path"),
+    ("PgUp  PgDn", "Scroll the conversation"),
+    ("Esc", "Stop the answer; a second time, stop waiting for it"),
+    ("Ctrl+C", "Stop the answer; otherwise, pressed twice, quit"),
+    ("Ctrl+O", "Attach a file"),
+    ("Backspace", "In an empty prompt: take the last attachment off"),
+    ("Ctrl+Y", "Copy the last answer"),
+    ("Ctrl+T", "Why the last turn went the way it did"),
+    ("Ctrl+R", "Sessions"),
+    ("Ctrl+L", "Clear the screen"),
+    ("Ctrl+P", "Every action, by name"),
+    ("F1", "This help"),
+    ("F2", "Specialists"),
+    ("Ctrl+Q", "Quit"),
+)
+
+
+class HelpScreen(Window[None]):
+    TITLE_LINE = "Keys and commands"
+    KEYS_LINE = "Up Down scroll   Esc close"
+    TALL = False
+
+    def body(self) -> list[Widget]:
+        commands = [(command.usage, command.help) for command in COMMANDS]
+        width = max(len(left) for left, _ in (*KEYS, *commands))
+        return [
+            VerticalScroll(
+                Static(_rows(KEYS, width), markup=False),
+                Static("Commands", markup=False, classes="section"),
+                Static(_rows(commands, width), markup=False),
+                classes="body",
+            )
+        ]
+
+
+def _rows(pairs: Sequence[tuple[str, str]], width: int) -> Content:
+    return Content("\n").join(
+        Content.assemble((left.ljust(width), "$accent"), "  ", right) for left, right in pairs
+    )

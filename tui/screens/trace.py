@@ -1,0 +1,158 @@
+"""Why a turn went the way it did: controls, candidates, exemplars, memory, plan, timings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from orchestrator.events import Planned, Recalled, Routed
+from orchestrator.plan import PartRef, Step
+from tui.screens.window import Window
+from tui.text import line, seconds
+from tui.trace import StepTrace, TurnTrace
+
+_BAR = 20  # cells of a full score
+
+Sections = list[tuple[str, list[Content]]]
+
+
+class TraceScreen(Window[None]):
+    """Shows the last of the traces; Left and Right go to the others."""
+
+    BINDINGS = [
+        Binding("left", "go(-1)", "Earlier"),
+        Binding("right", "go(1)", "Later"),
+    ]
+    TITLE_LINE = "Trace"
+    KEYS_LINE = "Left Right other turns   Up Down scroll   Esc close"
+
+    def __init__(self, traces: Sequence[TurnTrace]) -> None:
+        super().__init__()
+        self._traces = traces
+        self._at = len(traces) - 1
+
+    def body(self) -> list[Widget]:
+        return [VerticalScroll(classes="body")]
+
+    async def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+        await self._show()
+
+    async def action_go(self, by: int) -> None:
+        self._at = min(max(self._at + by, 0), len(self._traces) - 1)
+        await self._show()
+
+    async def _show(self) -> None:
+        body = self.query_one(VerticalScroll)
+        await body.remove_children()
+        trace = self._traces[self._at]
+        asked = line(trace.asked.text, 60) if trace.asked and trace.asked.text else "attachments alone"
+        self.retitle(f"Turn {trace.number}: {asked}")
+        for title, rows in sections(trace):
+            await body.mount(
+                Static(title, markup=False, classes="section"),
+                Static(Content("\n").join(rows), markup=False),
+            )
+        body.scroll_home(animate=False)
+
+
+def sections(trace: TurnTrace) -> Sections:
+    """The trace as titled rows; a section that has nothing to say is left out."""
+    found: Sections = []
+    if trace.recalled is not None:
+        found.append((_titled("Memory", trace.recalled.seconds), _memory(trace.recalled)))
+    for routed in trace.routed:
+        found.append((_titled(f"Controls, by {line(routed.controller, 20)}", routed.seconds), _controls(routed)))
+        found.append(("Candidates", [_candidate(c.control, c.score) for c in routed.candidates]))
+        found.append(("Exemplars", [Content(line(text)) for text in routed.exemplars]))
+    for planned in trace.planned:
+        found.append((_titled("Plan", planned.seconds), _plan(planned, trace)))
+    if trace.problems or trace.rejected:
+        found.append(("Problems", _problems(trace)))
+    if trace.finished is not None:
+        found.append((f"Ended: {trace.finished.outcome}", _timings(trace.finished.timings)))
+    elif trace.dropped:
+        found.append(("Ended: given up here", [Content("The engine told no end of it")]))
+    return [(title, rows) for title, rows in found if rows]
+
+
+def _titled(title: str, took: float) -> str:
+    return f"{title}  {seconds(took)}" if took else title
+
+
+def _memory(recalled: Recalled) -> list[Content]:
+    if not recalled.hits:
+        return [Content.styled("nothing about this", "$muted")]
+    return [
+        Content.assemble(
+            (f"{hit.score:5.2f}  ", "$accent"),
+            (f"{line(hit.kind, 9):<9} {line(hit.source or 'words', 9):<9} ", "$muted"),
+            ("exact  " if hit.exact else "", "$success"),
+            line(hit.text, 200),
+        )
+        for hit in recalled.hits
+    ]
+
+
+def _controls(routed: Routed) -> list[Content]:
+    rows = [Content.styled(" ".join(line(control) for control in routed.controls), "$primary")]
+    rows.append(Content.styled(f"margin {routed.margin:.2f}", "$muted"))
+    if routed.invalid:
+        rows.append(Content.styled("refused: " + " ".join(line(token) for token in routed.invalid), "$error"))
+    return rows
+
+
+def _candidate(control: str, score: float) -> Content:
+    full = round(min(max(score, 0.0), 1.0) * _BAR)
+    return Content.assemble(
+        (f"{score:5.2f} ", "$accent"), ("━" * full, "$primary"), ("━" * (_BAR - full), "$panel"), "  ", line(control)
+    )
+
+
+def _plan(planned: Planned, trace: TurnTrace) -> list[Content]:
+    rows = [_step(step, trace.steps.get(step.id)) for step in planned.plan.steps]
+    gives = "reuses what is known; " if planned.plan.reuse else ""
+    rows.append(Content.styled(f"{gives}gives {', '.join(line(o) for o in planned.plan.outputs)}", "$muted"))
+    rows += [Content.styled(line(note), "$warning") for note in planned.plan.notes]
+    return rows
+
+
+def _step(step: Step, seen: StepTrace | None) -> Content:
+    inputs = [f"{line(ref.kind)} {ref.index + 1}" if isinstance(ref, PartRef) else f"{line(ref.kind)} of {line(ref.step)}"
+              for ref in step.inputs]
+    state = "" if seen is None else seconds(seen.took) if seen.state == "done" else seen.state
+    row = Content.assemble(
+        (f"{line(step.id):<6} ", "$muted"),
+        f"{line(step.specialist, 16):<12} ",
+        (f"{state:>8}  ", "$accent"),
+        (", ".join(inputs), "$muted"),
+    )
+    if seen is not None and (said := seen.note or seen.finding):
+        row = Content.assemble(row, "\n", " " * 7, line(said, 300))
+    return row
+
+
+def _problems(trace: TurnTrace) -> list[Content]:
+    rows = [Content.styled(line(f"{event.part}: {event.reason}"), "$warning") for event in trace.rejected]
+    for event in trace.problems:
+        rows.append(Content.styled(line(f"{event.part}: {event.reason}. {event.remedy}"), "$error"))
+    return rows
+
+
+def _timings(timings: object) -> list[Content]:
+    values = dict(timings)  # type: ignore[call-overload]
+    if not values:
+        return [Content.styled("no timings", "$muted")]
+    width = max(len(line(name)) for name in values)
+    whole = max([*values.values(), 1e-9])
+    return [
+        Content.assemble(
+            f"{line(name):<{width}} ", (f"{seconds(took):>8}  ", "$accent"), ("━" * round(took / whole * _BAR), "$primary")
+        )
+        for name, took in values.items()
+    ]

@@ -1,0 +1,32 @@
+"""A notice: what was rejected or went wrong, why, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from textual.content import Content
+from textual.widgets import Static
+
+from specialists.errors import AntiphonError
+from tui.text import clean, line
+
+Tone = Literal["error", "warning", "info"]
+
+
+class Notice(Static):
+    """One notice, in the colour of its tone."""
+
+    def __init__(self, part: str, reason: str, remedy: str = "", tone: Tone = "error") -> None:
+        pieces = [(f"{line(part, 60)}  ", "bold"), (_sentence(reason), "")] if part else [(_sentence(reason), "")]
+        if remedy:
+            pieces.append((f"\n{_sentence(remedy)}", "$muted"))
+        super().__init__(Content.assemble(*pieces), classes=tone, markup=False)
+
+    @classmethod
+    def of(cls, error: AntiphonError) -> Notice:
+        return cls(error.part, error.message, error.remedy)
+
+
+def _sentence(text: str) -> str:
+    cleaned = clean(text).strip()
+    return cleaned[:1].upper() + cleaned[1:]
