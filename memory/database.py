@@ -131,6 +131,8 @@ class Database:
             ) from error
         except (*_OUR_FAULT, OverflowError) as error:
             raise Ours(f"an invariant of the store would break: {error}", part=str(self.path)) from error
+        except UnicodeEncodeError as error:
+            raise BadInput("a text contains half a character (a lone surrogate)", part="memory") from error
         except sqlite3.DatabaseError as error:
             raise BadInput(
                 f"this is not a memory store, or it is damaged: {error}",

@@ -51,7 +51,7 @@ class ServerTable(_Table):
     host: str = "127.0.0.1"
     port: int = Field(default=8321, ge=0, le=65535)
     api_key: str = ""
-    """Needed to listen on anything but loopback; `$NAME` reads the environment."""
+    """Needed to listen on anything but loopback; several are separated by commas, `$NAME` reads the environment."""
     allowed_hosts: tuple[str, ...] = ()
     """Hosts that URLs in requests may be fetched from."""
 
@@ -59,7 +59,8 @@ class ServerTable(_Table):
 class RayTable(_Table):
     address: str = ""
     """Empty to start a local cluster."""
-    replicas: dict[str, int] = Field(default_factory=dict)
+    replicas: dict[str, int | tuple[int, int]] = Field(default_factory=dict)
+    """Of each specialist: so many, or from so many to so many, as calls come. One where nothing is said."""
 
 
 class Config(_Table):

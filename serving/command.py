@@ -40,10 +40,7 @@ def start_ray(config: Config, host: str, port: int) -> None:
         run(application(config, bound, cards))
         with _stop_signal() as stop:
             where = f"http://{server.host}:{server.port}"
-            print(
-                f"Antiphon serves on {where} with {len(bound)} specialists on Ray. Ctrl-C stops it.",
-                flush=True,
-            )
+            print(f"Serving {len(bound)} specialists on Ray at {where}. Ctrl-C stops it.", flush=True)
             stop.wait()
 
 

@@ -15,6 +15,8 @@ INGRESS = "antiphon-api"
 
 CALLS_PER_REPLICA = 16
 """Streams that one replica serves at a time; more wait at their caller."""
+CALLS_WANTED = 2
+"""Streams a replica has on average before another is started, where the number of replicas may vary."""
 CALLS_WAITING = 64
 """Calls that may wait at one caller for a free replica; one more fails as a transient failure."""
 REQUESTS = 512
@@ -26,27 +28,47 @@ DRAIN_SECONDS = 20.0
 def deployment_options(card: Card, config: Config) -> dict[str, Any]:
     """The options of the deployment that hosts the specialist of this Card.
 
-    Raises BadConfig for a number of replicas below one.
+    Raises BadConfig for a number of replicas that cannot be.
     """
-    replicas = config.ray.replicas.get(card.name, 1)
-    if replicas < 1:
-        raise BadConfig(
-            f"{replicas} replicas are not possible",
-            part=f"ray.replicas.{card.name}",
-            remedy=f"Give 1 or more; to leave it out, set enabled = false in [specialists.{card.name}]",
-        )
+    least, most = _replicas(card, config)
     actor: dict[str, float] = {"num_cpus": card.resources.cpus, "num_gpus": card.resources.gpus}
     if config.ray.address:
         # Memory decides on which machine a replica fits. On a single one it could only keep it from starting.
         actor["memory"] = card.resources.memory_mb * 2**20
     return {
         "name": card.name,
-        "num_replicas": replicas,
+        **_scale(least, most),
         "max_ongoing_requests": CALLS_PER_REPLICA,
         "max_queued_requests": CALLS_WAITING,
         "graceful_shutdown_timeout_s": DRAIN_SECONDS,
         "graceful_shutdown_wait_loop_s": 0.2,
         "ray_actor_options": actor,
+    }
+
+
+def _replicas(card: Card, config: Config) -> tuple[int, int]:
+    """How many replicas a specialist has: at least, at most."""
+    given = config.ray.replicas.get(card.name, 1)
+    least, most = given if isinstance(given, tuple) else (given, given)
+    if not 1 <= least <= most:
+        raise BadConfig(
+            f"{given} replicas are not possible",
+            part=f"ray.replicas.{card.name}",
+            remedy="Give a number from 1, or [least, most]; "
+            f"to leave it out, set enabled = false in [specialists.{card.name}]",
+        )
+    return least, most
+
+
+def _scale(least: int, most: int) -> dict[str, Any]:
+    if least == most:
+        return {"num_replicas": least}
+    return {
+        "autoscaling_config": {
+            "min_replicas": least,
+            "max_replicas": most,
+            "target_ongoing_requests": CALLS_WANTED,
+        }
     }
 
 
@@ -84,7 +106,7 @@ def local_resources(cards: Iterable[Card], config: Config, *, gpus: int) -> dict
     CPUs are only counted, so every specialist starts however few cores there are. `gpus` is how many GPUs
     this machine has; raises Unavailable when the specialists need more.
     """
-    served = [(card, deployment_options(card, config)["num_replicas"]) for card in cards if card.available]
+    served = [(card, _replicas(card, config)[1]) for card in cards if card.available]
     needed = sum(card.resources.gpus * replicas for card, replicas in served)
     if needed > gpus:
         raise Unavailable(

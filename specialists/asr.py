@@ -59,7 +59,7 @@ class Asr(Specialist):
         uri = str(setup.option("model", DEFAULTS["asr"][0]))
         self._language = _option_language(setup, uri)
         self._limits = setup.limits
-        self._recogniser = Recogniser(setup.models, uri, _option_device(setup))
+        self._recogniser = Recogniser(setup.models, uri, _option_device(setup), setup.pool)
         english = "Understands English only. " if uri == DEFAULTS["asr"][0] else ""
         self.card = Card(
             name=setup.name,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from specialists.base import Card, Chunk, Cost, Resources, Specialist, Task
 from specialists.content import TEXT, Anchor, register_kind
 from specialists.errors import BadConfig, BadInput, LimitExceeded
 from specialists.models import DEFAULTS, ModelStore
+from specialists.pool import ModelPool
 from specialists.registry import Setup
 from specialists.threads import in_thread
 
@@ -35,34 +35,31 @@ class TextEncoder:
     """A sentence encoder in ONNX, loaded on first use. Calls may come from several threads at once.
 
     `uris` names the weights and the tokenizer, or one folder that holds `model.onnx` (or `onnx/model.onnx`)
-    and `tokenizer.json`.
+    and `tokenizer.json`. Encoders that are given the same `pool` share one loaded model.
     """
 
-    def __init__(self, models: ModelStore, uris: Sequence[str] = DEFAULTS["embed"]) -> None:
+    def __init__(
+        self, models: ModelStore, uris: Sequence[str] = DEFAULTS["embed"], pool: ModelPool | None = None
+    ) -> None:
         self._models = models
         self._uris = tuple(uris)
-        self._lock = threading.Lock()
-        self._loaded: tuple[Tokenizer, InferenceSession] | None = None
+        self._pool = pool or ModelPool()
 
-    def load(self) -> None:
+    def load(self) -> tuple[Tokenizer, InferenceSession]:
         """Get ready. Raises BadConfig when these are not an encoder, Unavailable when it cannot be had."""
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = self._read()
+        return self._pool.lend(("text encoder", self._uris), self._read)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors, float32, shape (number of texts, 384 with the default model)."""
         import numpy as np
 
-        self.load()
-        batches = [self._encode(texts[at : at + _BATCH]) for at in range(0, max(len(texts), 1), _BATCH)]
-        return np.concatenate(batches)
+        starts = range(0, max(len(texts), 1), _BATCH)
+        return np.concatenate([self._encode(texts[at : at + _BATCH]) for at in starts])
 
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
         import numpy as np
 
-        assert self._loaded is not None
-        tokenizer, session = self._loaded
+        tokenizer, session = self.load()
         # Without texts one is encoded and dropped, so that the result has its proper width.
         rows = tokenizer.encode_batch([_clean(text) for text in texts] or [""])
         ids = np.array([row.ids for row in rows], dtype=np.int64)
@@ -122,7 +119,7 @@ class Embed(Specialist):
     def __init__(self, setup: Setup) -> None:
         setup.check_options("model", "tokenizer")
         uris = _uris(setup)
-        self._encoder = TextEncoder(setup.models, uris)
+        self._encoder = TextEncoder(setup.models, uris, setup.pool)
         self._limits = setup.limits
         self.card = Card(
             name=setup.name,

@@ -78,8 +78,19 @@ def has_pictures(data: bytes, limits: Limits = DEFAULT_LIMITS, *, part: str = "f
         return bool(file.streams.video)
 
 
-def video_frames(data: bytes, limits: Limits = DEFAULT_LIMITS, *, part: str = "film") -> Iterator[Frame]:
-    """The frames of a film in order. Raises BadInput and LimitExceeded, also in the middle."""
+def video_frames(
+    data: bytes,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    part: str = "film",
+    start: float = 0.0,
+    only_keys: bool = False,
+) -> Iterator[Frame]:
+    """The frames of a film in order, from `start` seconds on.
+
+    `only_keys` decodes key frames alone, one in some seconds, which is many times faster. Raises BadInput
+    and LimitExceeded, also in the middle.
+    """
     import av
 
     try:
@@ -87,8 +98,14 @@ def video_frames(data: bytes, limits: Limits = DEFAULT_LIMITS, *, part: str = "f
         with av.open(io.BytesIO(data), "r", format=container.demuxer) as file:
             stream = _picture_track(file, limits, part)
             stream.thread_type = "AUTO"
+            if only_keys:
+                stream.codec_context.skip_frame = "NONKEY"
+            if start > 0:
+                file.seek(int(start * 1_000_000), backward=True)
             for frame in file.decode(stream):
                 time = float(frame.time or 0.0)
+                if time < start:
+                    continue
                 _check_seconds(time, limits, part)
                 if frame.width * frame.height > limits.image_pixels:
                     raise _too_many_pixels(frame.width, frame.height, limits, part)

@@ -9,7 +9,7 @@ from functools import cache
 
 SURE = 0.5
 """From this share of the probability on, a guess is stated; below it, it is called one."""
-LIKELY = 0.05
+LIKELY = 0.08
 """Guesses below this share are not mentioned."""
 
 CLASSES = 1000
@@ -157,7 +157,9 @@ def sentence(probabilities: Sequence[float]) -> tuple[str, Guess]:
     best, common = guesses(probabilities), group(probabilities)
     top = best[0]
     if common.share < SURE:
-        shown = [guess for guess in best if guess.share >= LIKELY] or best[:1]
+        shown = [guess for guess in best if guess.share >= LIKELY]
+        if not shown:
+            return "It is not clear what it shows.", top
         if len(shown) == 1:
             return f"It is not clear what it shows; the best guess is {_shares(shown)}.", top
         return f"It is not clear what it shows; the best guesses are {_shares(shown)}.", top

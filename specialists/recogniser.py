@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from specialists.content import Span
 from specialists.errors import BadConfig, BadInput
 from specialists.models import DEFAULTS, ModelStore
+from specialists.pool import ModelPool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,21 +51,26 @@ class Segment:
 
 
 class Recogniser:
-    """A Whisper model on CTranslate2, loaded on first use. Calls may come from several threads at once."""
+    """A Whisper model on CTranslate2, loaded on first use. Calls may come from several threads at once.
 
-    def __init__(self, models: ModelStore, uri: str = DEFAULTS["asr"][0], device: str = "cpu") -> None:
+    Recognisers that are given the same `pool` share one loaded model.
+    """
+
+    def __init__(
+        self,
+        models: ModelStore,
+        uri: str = DEFAULTS["asr"][0],
+        device: str = "cpu",
+        pool: ModelPool | None = None,
+    ) -> None:
         self._models = models
         self._uri = uri
         self._device = device
-        self._lock = threading.Lock()
-        self._model: WhisperModel | None = None
+        self._pool = pool or ModelPool()
 
     def load(self) -> WhisperModel:
         """Get ready. Raises BadConfig when this is no Whisper model, Unavailable when it cannot be had."""
-        with self._lock:
-            if self._model is None:
-                self._model = self._read()
-            return self._model
+        return self._pool.lend(("whisper", self._uri, self._device), self._read)
 
     def transcribe(
         self, samples: np.ndarray, *, words: bool = False, language: str = "", beams: int = 5

@@ -80,6 +80,15 @@ def encode_wav(pcm: NDArray[Any] | bytes, rate: int) -> bytes:
     return out.getvalue()
 
 
+def encode_flac(samples: Samples, rate: int) -> bytes:
+    """A FLAC file, 16 bit, of mono samples in -1..1: what a film's sound travels in, at half a WAV's size."""
+    import soundfile
+
+    out = io.BytesIO()
+    soundfile.write(out, samples, rate, format="FLAC", subtype="PCM_16")
+    return out.getvalue()
+
+
 def to_pcm(samples: NDArray[Any]) -> bytes:
     """Float samples in -1..1, or int16 samples, as 16 bit signed little endian PCM."""
     import numpy as np

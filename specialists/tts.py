@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from collections.abc import AsyncIterator, Generator
 from contextlib import aclosing
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from specialists.clauses import ClauseSplitter, speakable
 from specialists.content import AUDIO, TEXT
 from specialists.errors import BadConfig, BadInput, LimitExceeded, Unavailable
 from specialists.models import DEFAULTS, ModelStore
+from specialists.pool import ModelPool
 from specialists.registry import Setup
 from specialists.threads import in_thread, stream
 
@@ -56,18 +56,14 @@ EXAMPLES = (
 class Voice:
     """A Piper voice, loaded on first use. Calls may come from several threads at once."""
 
-    def __init__(self, models: ModelStore, uri: str) -> None:
+    def __init__(self, models: ModelStore, uri: str, pool: ModelPool) -> None:
         self._models = models
         self._uri = uri
-        self._lock = threading.Lock()
-        self._piper: PiperVoice | None = None
+        self._pool = pool
 
     def load(self) -> PiperVoice:
         """The voice. Raises BadConfig when it is not a Piper voice, Unavailable when it cannot be had."""
-        with self._lock:
-            if self._piper is None:
-                self._piper = self._read(_onnx_file(self._models.resolve(self._uri), self._uri))
-            return self._piper
+        return self._pool.lend(("piper", self._uri), self._read)
 
     def say(self, words: str, speed: float) -> Generator[bytes, None, None]:
         """Speak `words`: PCM, 16 bit, mono, at `rate` hertz, in one piece a sentence."""
@@ -83,11 +79,12 @@ class Voice:
         """Samples a second, in hertz."""
         return int(self.load().config.sample_rate)
 
-    def _read(self, path: Path) -> PiperVoice:
+    def _read(self) -> PiperVoice:
         from onnxruntime import InferenceSession, SessionOptions
         from piper import PiperVoice
         from piper.config import PiperConfig
 
+        path = _onnx_file(self._models.resolve(self._uri), self._uri)
         options = SessionOptions()
         # One thread a clause: it was twice as fast as two on two cores, and clauses are made side by side.
         options.intra_op_num_threads = 1
@@ -125,7 +122,7 @@ class Piper(Specialist):
         uri = str(setup.option("model", DEFAULTS["tts"][0]))
         self._speed = _option_speed(setup)
         self._limits = setup.limits
-        self._voice = Voice(setup.models, uri)
+        self._voice = Voice(setup.models, uri, setup.pool)
         installed = find_spec("piper") is not None
         self.card = Card(
             name=setup.name,

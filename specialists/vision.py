@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from specialists import labels
 from specialists.base import Card, Chunk, Cost, Resources, Specialist, Task
+from specialists.calls import ask, subtask
 from specialists.colours import main_colours
 from specialists.content import IMAGE, TEXT, Anchor, Box, Part
 from specialists.errors import AntiphonError, BadConfig, BadInput
@@ -152,21 +152,9 @@ class Describer(Specialist):
         return _Looked(*image.size, self._classifier().classify(image), main_colours(image))
 
     async def _words(self, task: Task, index: int, part: Part, started: float) -> Chunk:
-        deadline = None
-        if task.deadline is not None:
-            # Some time is kept back, so that a slow reading is named and does not end the whole answer.
-            deadline = max(0.1, (task.deadline - (time.monotonic() - started)) * 0.9)
-        call = Task(
-            id=f"{task.id}/ocr{index}",
-            specialist="ocr",
-            parts=(part,),
-            turn=task.turn,
-            deadline=deadline,
-            blobs=task.blobs,
-        )
+        call = subtask(task, "ocr", part, started=started, number=index)
         try:
-            async with aclosing(self._setup.runtime.run(call)) as answer:  # type: ignore[type-var]
-                lines = [chunk async for chunk in answer]
+            lines = [chunk async for chunk in ask(self._setup.runtime, call)]
         except AntiphonError as error:
             text = f" Whether there are words in it is not known: {error.message}."
             return Chunk(TEXT, text, anchor=Anchor(part=index), label="not read")

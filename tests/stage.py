@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from memory.log import SessionInfo
 from orchestrator.events import Event, SessionOpened, TurnFinished, TurnStarted
 from orchestrator.session import Attachment
 from orchestrator.stream import Stream
@@ -19,7 +20,7 @@ from specialists.base import Card
 from specialists.content import BlobRef, Message, Part, kind_of, text_part
 from specialists.errors import AntiphonError, UnknownName
 from specialists.runtime import Health
-from tui.backend import Backend, SessionInfo
+from tui.backend import Backend
 
 
 class Gate:
@@ -142,7 +143,7 @@ class _Backend:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
 
-    async def session(self, name: str) -> StagedSession:
+    def session(self, name: str) -> StagedSession:
         if "/" in name:
             raise UnknownName("is no name for a session", part=name, remedy="Use letters, digits and dashes")
         if name not in self._stage.played:

@@ -11,6 +11,7 @@ from pathlib import Path
 from textual import on
 from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import Binding
+from textual.containers import VerticalGroup
 from textual.screen import Screen
 from textual.widgets import Markdown
 
@@ -31,12 +32,15 @@ from tui.screens.window import Window
 from tui.trace import TurnTrace
 from tui.widgets.composer import Composer
 from tui.widgets.notice import Notice
-from tui.widgets.prompt import Prompt
 from tui.widgets.status import StatusLine
 from tui.widgets.transcript import Transcript
 from tui.widgets.turn import Surroundings
 
 _ASK_TWICE = 3.0  # seconds within which a second Ctrl+C quits
+
+
+class Foot(VerticalGroup):
+    """What stands below the conversation, in the same column."""
 
 
 class AntiphonApp(App[None]):
@@ -64,6 +68,7 @@ class AntiphonApp(App[None]):
         self.bridge = Bridge(opener, session)
         self._clock = clock
         self._is_open = False
+        self._failure: AntiphonError | None = None
         self._asked_to_quit = False
         self._silence = threading.Event()
         self._playing = False
@@ -73,8 +78,9 @@ class AntiphonApp(App[None]):
 
     def compose(self) -> ComposeResult:
         yield Transcript(Surroundings(self._clock, self._read))
-        yield Composer()
-        yield StatusLine(self.session)
+        with Foot():
+            yield Composer()
+            yield StatusLine(self.session)
 
     def on_mount(self) -> None:
         self._composer.prompt.focus()
@@ -116,6 +122,11 @@ class AntiphonApp(App[None]):
     @on(messages.Broken)
     async def _broken(self, event: messages.Broken) -> None:
         self._status.tell(engine="not connected" if self._is_open else "not available", broken=True)
+        if event.ended:
+            self._failure = event.error
+            while self._transcript.busy:
+                await self._transcript.turn_over(event.error)
+            self._status.tell(running=False)
         await self._transcript.note(Notice.of(event.error))
 
     @on(messages.Happened)
@@ -150,6 +161,9 @@ class AntiphonApp(App[None]):
     @on(Composer.Said)
     async def _said(self, event: Composer.Said) -> None:
         await self._transcript.say(event.outgoing, "" if self._is_open else "the models")
+        if self._failure is not None:
+            await self._transcript.turn_over(self._failure)
+            return
         self._status.tell(running=True)
         self.bridge.send(event.outgoing)
 
@@ -294,7 +308,9 @@ class AntiphonApp(App[None]):
     def _spoken(self) -> TurnTrace:
         spoken = [trace for trace in self._transcript.traces if trace.speech]
         if not spoken:
-            raise BadInput("nothing was spoken yet", part="speech", remedy="Ask for an answer to be read aloud")
+            raise BadInput(
+                "nothing was spoken yet", part="speech", remedy="Ask for an answer to be read aloud"
+            )
         return spoken[-1]
 
     async def _save_speech(self, path: Path) -> None:

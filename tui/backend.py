@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
+from memory.log import SessionInfo
 from orchestrator.session import Session
 from specialists.base import Card
 from specialists.content import BlobRef
 from specialists.runtime import Health
 
 
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """A session in a list. `last` is when it was last used, in seconds since the epoch."""
-
-    name: str
-    turns: int = 0
-    title: str = ""
-    last: float = 0.0
-
-
 class Backend(Protocol):
     """An opened engine. Its calls raise AntiphonError and nothing else."""
 
-    async def session(self, name: str) -> Session: ...
+    def session(self, name: str) -> Session: ...
 
     async def sessions(self) -> Sequence[SessionInfo]: ...
 

@@ -103,9 +103,9 @@ class Bridge:
                     self._backend = None
                     await self._follower.close()
         except AntiphonError as error:
-            self._post(Broken(error))
+            self._post(Broken(error, ended=True))
         except Exception as error:  # noqa: BLE001 - whatever it is, the screen must say so
-            self._post(Broken(ours(error)))
+            self._post(Broken(ours(error), ended=True))
 
     async def _serve(self, backend: Backend) -> None:
         """Load what answers first, take messages, then load the rest; then stay until cancelled."""
@@ -114,7 +114,7 @@ class Bridge:
             self._post(Loading("chat"))
             await backend.load("chat")
         self._backend = backend
-        self._follower.follow(await backend.session(self._follower.name))
+        self._follower.follow(backend.session(self._follower.name))
         self._post(Ready())
         for name in (card.name for card in cards if card.name != "chat"):
             await self._follower.idle.wait()  # a turn has the machine to itself
@@ -126,7 +126,7 @@ class Bridge:
 
     async def _switch(self, session: str) -> None:
         try:
-            opened = None if self._backend is None else await self._backend.session(session)
+            opened = None if self._backend is None else self._backend.session(session)
         except AntiphonError as error:
             self._post(Refused(error))
             return

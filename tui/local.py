@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from memory.log import SessionInfo
 from orchestrator.config import Config
 from orchestrator.session import Session
 from specialists.base import Card
 from specialists.content import BlobRef
 from specialists.runtime import Health
 from specialists.threads import in_thread
-from tui.backend import Backend, SessionInfo
+from tui.backend import Backend
 
 if TYPE_CHECKING:
     from orchestrator.engine import Orchestrator
@@ -31,12 +32,11 @@ class LocalBackend:
     def __init__(self, engine: Orchestrator) -> None:
         self._engine = engine
 
-    async def session(self, name: str) -> Session:
+    def session(self, name: str) -> Session:
         return self._engine.session(name)
 
     async def sessions(self) -> Sequence[SessionInfo]:
-        found = await self._engine.sessions()
-        return [SessionInfo(info.name, info.turns, info.title, info.last) for info in found]
+        return await self._engine.sessions()
 
     async def cards(self) -> Sequence[Card]:
         return self._engine.cards()

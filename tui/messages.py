@@ -33,11 +33,15 @@ class Ready(Message):
 
 
 class Broken(Message):
-    """The engine could not be opened, or its events can no longer be read."""
+    """The engine could not be opened, or its events cannot be read any more.
 
-    def __init__(self, error: AntiphonError) -> None:
+    `ended` is True when nothing that is sent will be answered.
+    """
+
+    def __init__(self, error: AntiphonError, *, ended: bool = False) -> None:
         super().__init__()
         self.error = error
+        self.ended = ended
 
 
 class Followed(Message):

@@ -48,6 +48,4 @@ def _cells(data: bytes, width: int, height: int) -> tuple[Row, ...]:
         start = (y * width + x) * 3
         return (data[start], data[start + 1], data[start + 2])
 
-    return tuple(
-        tuple((pixel(x, y), pixel(x, y + 1)) for x in range(width)) for y in range(0, height, 2)
-    )
+    return tuple(tuple((pixel(x, y), pixel(x, y + 1)) for x in range(width)) for y in range(0, height, 2))

@@ -35,7 +35,10 @@ def _turn(trace: TurnTrace) -> list[str]:
         blocks += [clean(trace.asked.text)] if trace.asked.text else []
         blocks += [f"- {part.kind}: {line(part.name)}" for part in trace.asked.media]
     blocks.append("## Antiphon")
-    steps = [f"- {line(s.specialist)}: {seconds(s.took) if s.state == 'done' else s.state}" for s in trace.steps.values()]
+    steps = [
+        f"- {line(s.specialist)}: {seconds(s.took) if s.state == 'done' else s.state}"
+        for s in trace.steps.values()
+    ]
     if steps:
         blocks.append("\n".join(steps))
     blocks += [f"> {line(event.part)}: {line(event.reason)}" for event in (*trace.rejected, *trace.problems)]

@@ -136,12 +136,19 @@ def invalid(problems: object) -> ApiError:
     return ApiError(400, "; ".join(sentences), code=BadInput.code, param=param)
 
 
+_PART_TAGS = frozenset(("text", "refusal", "image_url", "input_audio", "file"))
+
+
 def field_path(location: tuple[object, ...]) -> str:
-    """`("body", "messages", 0, "text", "content")` as `messages[0].text.content`."""
+    """`("body", "messages", 0, "content", 1, "text", "text")` as `messages[0].content[1].text`."""
     path = ""
+    before: object = None
     for piece in location:
+        # After the number of a part pydantic tells which kind it took it for, which is no field.
+        tag = isinstance(before, int) and piece in _PART_TAGS
         if isinstance(piece, int):
             path += f"[{piece}]"
-        elif piece not in ("body", "query", "path", "header"):
+        elif not tag and piece not in ("body", "query", "path", "header"):
             path += f".{piece}" if path else str(piece)
+        before = piece
     return path

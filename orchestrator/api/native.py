@@ -78,7 +78,7 @@ async def start_turn(name: str, request: Request) -> Response:
 @router.post("/sessions/{name}/interrupt", response_model=None)
 async def interrupt(name: str, request: Request, body: InterruptRequest | None = None) -> Response:
     """Stop the running turn; without one, nothing happens."""
-    session = await service_of(request).known_session(name, scope_of(request))
+    session = service_of(request).session(name, scope_of(request))
     await session.interrupt(heard=body.heard if body else None)
     return Response(status_code=204)
 
@@ -92,7 +92,7 @@ async def session_events(
 ) -> Response:
     """Every event after `since`, or after Last-Event-ID: those of the log, then live ones."""
     scope = scope_of(request)
-    session = await service_of(request).known_session(name, scope)
+    session = service_of(request).session(name, scope)
     events = _events(session, since if last_event_id is None else last_event_id, scope)
     return StreamedAnswer(events, media_type="text/event-stream", events=True)
 

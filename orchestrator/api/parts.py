@@ -74,11 +74,9 @@ class PartReader:
         where = f"messages[{index}]"
         if message.audio is not None:
             return [self._transcripts.get(message.audio.id, self._scope, f"{where}.audio.id")], []
-        if message.content is None or isinstance(message.content, str):
-            return [message.content or ""], []
         texts: list[str] = []
         media: list[Checked] = []
-        for number, part in enumerate(message.content):
+        for number, part in enumerate(message.content or ()):
             param = f"{where}.content[{number}]"
             if isinstance(part, TextPart):
                 texts.append(part.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 
 class TextPart(BaseModel):
@@ -57,13 +57,23 @@ ContentPart = Annotated[
 ]
 
 
+def _as_parts(content: object) -> object:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+Content = Annotated[
+    list[ContentPart] | None, BeforeValidator(_as_parts, json_schema_input_type=str | list[ContentPart] | None)
+]
+"""Parts. Words alone are one part."""
+
+
 class AudioReference(BaseModel):
     id: str
 
 
 class ChatMessage(BaseModel):
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[ContentPart] | None = None
+    content: Content = None
     audio: AudioReference | None = None
     """An earlier spoken answer, by its id, in place of its words."""
 

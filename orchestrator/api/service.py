@@ -14,7 +14,7 @@ from orchestrator.engine import Orchestrator
 from orchestrator.session import Session
 from specialists.base import Card
 from specialists.content import Message
-from specialists.errors import Unavailable, UnknownName
+from specialists.errors import Unavailable
 
 MODEL = "antiphon"
 """The model that routes. Each specialist is listed as `antiphon/NAME`."""
@@ -49,13 +49,6 @@ class Service:
     def session(self, name: str, scope: str) -> Session:
         """The caller's session of this name, opened or made. Raises BadInput for a name it cannot have."""
         return self.engine.session(_scoped(name, scope))
-
-    async def known_session(self, name: str, scope: str) -> Session:
-        """The caller's session of this name. Raises UnknownName when there is none."""
-        full = _scoped(name, scope)
-        if all(info.name != full for info in await self.engine.sessions()):
-            raise UnknownName("no session of this name", part=name)
-        return self.engine.session(full)
 
     def passing(self, history: Sequence[Message]) -> Session:
         """A session that ends with its only turn."""

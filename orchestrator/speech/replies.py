@@ -56,10 +56,12 @@ class Replies:
 
     async def run(self) -> None:
         """Carry out what was asked for, until cancelled."""
-        while True:
-            act = await self._acts.get()
-            await act()
-            self._acts.task_done()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            while True:
+                act = await self._acts.get()
+                await act()
+                self._acts.task_done()
 
     async def close(self) -> None:
         """Finish what was asked for, and end the reply that still runs. `run` must be running."""
@@ -70,7 +72,7 @@ class Replies:
 
     async def _start(self, text: str, number: int) -> None:
         self._begun.clear()
-        self._reply = asyncio.create_task(self._read(text, number), name=f"reply {number}")
+        self._reply = self._group.create_task(self._read(text, number), name=f"reply {number}")
 
     async def _interrupt(self, heard: str) -> None:
         if self._reply is None:

@@ -21,7 +21,7 @@ from orchestrator.speech.playout import Playout, Share
 from orchestrator.speech.recognition import SPECIALIST, Words, recognise
 from orchestrator.speech.replies import Replies
 from orchestrator.turn import Command, Cue, State
-from specialists.errors import AntiphonError, Unavailable
+from specialists.errors import AntiphonError, DeadlineExceeded, Unavailable
 from specialists.runtime import Runtime
 
 RECOGNITION_SECONDS = 10.0
@@ -86,6 +86,11 @@ class Conversation:
     def state(self) -> State:
         return self._state
 
+    @property
+    def now(self) -> float:
+        """Seconds on the ears' clock."""
+        return self._now
+
     async def load(self) -> None:
         """Get the specialists ready that every turn needs. Raises Unavailable when nothing can hear."""
         cards = {card.name: card for card in self._runtime.cards()}
@@ -101,6 +106,15 @@ class Conversation:
 
     async def run(self) -> None:
         """Converse. Raises SpecialistFailed when the device fails."""
+        try:
+            await self._run()
+        except BaseExceptionGroup as group:
+            known, others = group.split(AntiphonError)
+            if known is None or others is not None:
+                raise
+            raise known.exceptions[0] from None
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._listener.run(self._on_guess), name="listener"),
@@ -143,8 +157,10 @@ class Conversation:
             self._follow_up()
         if self._state is State.SPEAKING and self._playout.sounding:
             self._since = self._now
-        if self._now - self._since > self._bounds.get(self._state, float("inf")):
-            self._problem = None
+        if self._now - self._since > (bound := self._bounds.get(self._state, float("inf"))):
+            part = "tts" if self._state is State.SPEAKING else "turn"
+            part = SPECIALIST if self._state is State.DECIDING else part
+            self._problem = DeadlineExceeded(f"nothing came within {bound:.0f} s", part=part)
             self._cue(Cue.TIMEOUT)
 
     def _judge(self) -> None:
@@ -291,6 +307,7 @@ class Conversation:
     def _told(self, cue: Cue, error: AntiphonError | None) -> None:
         self._problem = error
         self._cue(cue)
+        self._follow_up()
 
     # Session.
 

@@ -22,17 +22,13 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to write. `temperature` 0 always takes the likeliest token. `grammar` is GBNF.
-
-    `guard_loops` makes a phrase that was just written costly to write again; small models need it.
-    """
+    """How to write. `temperature` 0 always takes the likeliest token. `grammar` is GBNF."""
 
     max_tokens: int = 256
     temperature: float = 0.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
     grammar: str = ""
-    guard_loops: bool = False
 
 
 class Backend(Protocol):

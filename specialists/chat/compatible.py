@@ -112,7 +112,9 @@ class CompatibleBackend:
             return Unavailable(reason, part=self._url, remedy="Set api_key in the specialist's table")
         if status == 404:
             return BadConfig(
-                reason, part=self._url, remedy=f"Check the URL and that it serves a model named {self._model!r}"
+                reason,
+                part=self._url,
+                remedy=f"Check the URL and that it serves a model named {self._model!r}",
             )
         if status in (408, 409, 425, 429) or status >= 500:
             return TransientFailure(reason, part=self._url)

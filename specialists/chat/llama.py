@@ -113,7 +113,4 @@ def _request(messages: Sequence[Said], sampling: Sampling) -> dict[str, Any]:
         request["stop"] = list(sampling.stop)
     if sampling.grammar:
         request["grammar"] = sampling.grammar
-    if sampling.guard_loops:
-        # Long repetitions only: a penalty on single words would also punish words quoted from a finding.
-        request |= {"dry_multiplier": 0.8, "dry_allowed_length": 8, "dry_penalty_last_n": 128}
     return request

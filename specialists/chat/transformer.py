@@ -76,8 +76,6 @@ class TransformerBackend:
         options: dict[str, Any] = {"max_new_tokens": sampling.max_tokens, "do_sample": False}
         if sampling.temperature > 0:
             options |= {"do_sample": True, "temperature": sampling.temperature}
-        if sampling.guard_loops:
-            options["no_repeat_ngram_size"] = 12
         if sampling.seed is not None:
             torch.manual_seed(sampling.seed)  # its own turn: nobody else draws meanwhile
         try:

@@ -74,15 +74,15 @@ class Digest(Specialist):
 
 
 class Composite(Specialist):
-    """Passes its Task on to the specialist that its configuration names, and counts the pieces."""
+    """Passes its Task on to the specialist that the instruction names, one of those in its configuration."""
 
     def __init__(self, setup: Setup) -> None:
-        self._other = str(setup.option("other"))
         self._runtime = setup.runtime
-        self.card = card(setup.name, (TEXT, IMAGE), requires=(self._other,))
+        others = tuple(str(setup.option("others")).split())
+        self.card = card(setup.name, (TEXT, IMAGE), requires=others)
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
-        inner = replace(task, id=f"{task.id}/inner", specialist=self._other)
+        inner = replace(task, id=f"{task.id}/inner", specialist=task.instruction)
         answer = self._runtime.run(inner)
         try:
             async for chunk in answer:

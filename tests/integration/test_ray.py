@@ -62,8 +62,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "ticker": {"use": "ray_parts:Ticker", "log": str(ticks)},
         "faulty": {"use": "ray_parts:Faulty"},
         "digest": {"use": "ray_parts:Digest"},
-        "through": {"use": "ray_parts:Composite", "other": "ticker"},
-        "relay": {"use": "ray_parts:Composite", "other": "digest"},
+        "through": {"use": "ray_parts:Composite", "others": "ticker digest missing"},
         "missing": {"use": "ray_parts:Missing"},
         "broken": {"use": "ray_parts:Broken"},
     }
@@ -139,7 +138,7 @@ async def test_cancelling_the_reader_stops_the_replica(
     ticking = asyncio.Event()
 
     async def read() -> None:
-        async for _ in runtime.run(Task("t", name)):
+        async for _ in runtime.run(Task("t", name, instruction="ticker")):
             ticking.set()
 
     reader = asyncio.create_task(read())
@@ -214,9 +213,16 @@ async def test_small_and_large_blobs_reach_the_replica(runtime: RayRuntime) -> N
 
 async def test_a_specialist_calls_another_with_its_blobs(runtime: RayRuntime) -> None:
     store = Store(b"passed on")
-    answer = [chunk async for chunk in runtime.run(Task("t", "relay", parts=store.parts(), blobs=store))]
+    task = Task("t", "through", instruction="digest", parts=store.parts(), blobs=store)
+    answer = [chunk async for chunk in runtime.run(task)]
     assert [chunk.label for chunk in answer] == ["passed on"]
     assert answer[0].text.split()[0] == "9"
+
+
+async def test_a_specialist_calls_another_that_is_missing(runtime: RayRuntime) -> None:
+    with pytest.raises(Unavailable, match="Configure a model") as error:
+        await text(runtime, Task("t", "through", instruction="missing"))
+    assert error.value.part == "missing"
 
 
 async def test_one_that_has_no_model_keeps_its_card_and_its_remedy(runtime: RayRuntime) -> None:
@@ -245,8 +251,8 @@ async def test_a_replica_that_dies_is_a_transient_failure_and_comes_back(runtime
 def test_specialists_that_require_each_other_are_refused() -> None:
     tables = {
         **{name: {"enabled": False} for name in BUILT_IN},
-        "one": {"use": "ray_parts:Composite", "other": "two"},
-        "two": {"use": "ray_parts:Composite", "other": "one"},
+        "one": {"use": "ray_parts:Composite", "others": "two"},
+        "two": {"use": "ray_parts:Composite", "others": "one"},
     }
     with pytest.raises(BadConfig, match="one -> two -> one"):
         hosts(Config.model_validate({"specialists": tables}))

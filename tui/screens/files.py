@@ -20,6 +20,10 @@ from tui.text import line
 class Files(DirectoryTree):
     """A tree of what can be attached; of one kind, if one is given."""
 
+    ICON_NODE = "▸ "
+    ICON_NODE_EXPANDED = "▾ "
+    ICON_FILE = "  "
+
     def __init__(self, root: Path, kind: Kind | None) -> None:
         super().__init__(root)
         self._kind = kind
@@ -33,7 +37,9 @@ class Files(DirectoryTree):
 
     def _wanted(self, path: Path) -> bool:
         try:
-            return path.is_dir() or (kind_of(path.name) == self._kind if self._kind else bool(kind_of(path.name)))
+            return path.is_dir() or (
+                kind_of(path.name) == self._kind if self._kind else bool(kind_of(path.name))
+            )
         except (BadInput, OSError):
             return False
 
@@ -43,7 +49,7 @@ class FilesScreen(Window[Path]):
 
     BINDINGS = [Binding("backspace,left", "up", "Folder above")]
     TITLE_LINE = "Attach a file"
-    KEYS_LINE = "Up Down move   Enter open, pick   Backspace folder above   Esc close"
+    KEYS_LINE = "Enter pick   Backspace folder above   Esc close"
 
     def __init__(self, root: Path, kind: Kind | None = None) -> None:
         super().__init__()

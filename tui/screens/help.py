@@ -13,17 +13,17 @@ from tui.commands import COMMANDS
 from tui.screens.window import Window
 
 KEYS: tuple[tuple[str, str], ...] = (
-    ("Enter", "Send; a path alone becomes an attachment"),
+    ("Enter", "Send; the path of a file attaches it"),
     ("Shift+Enter  Ctrl+J", "New line"),
     ("Up  Down", "What was typed before"),
     ("Tab", "Complete a command or a path"),
     ("PgUp  PgDn", "Scroll the conversation"),
-    ("Esc", "Stop the answer; a second time, stop waiting for it"),
-    ("Ctrl+C", "Stop the answer; otherwise, pressed twice, quit"),
+    ("Esc", "Stop the answer; again, give it up"),
+    ("Ctrl+C", "Stop the answer; when idle, twice quits"),
     ("Ctrl+O", "Attach a file"),
-    ("Backspace", "In an empty prompt: take the last attachment off"),
+    ("Backspace", "Empty prompt: remove the last file"),
     ("Ctrl+Y", "Copy the last answer"),
-    ("Ctrl+T", "Why the last turn went the way it did"),
+    ("Ctrl+T", "Why a turn went as it did"),
     ("Ctrl+R", "Sessions"),
     ("Ctrl+L", "Clear the screen"),
     ("Ctrl+P", "Every action, by name"),

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from tui.backend import SessionInfo
+from memory.log import SessionInfo
 from tui.screens.window import Window
 from tui.text import line, plural
 
@@ -29,7 +29,8 @@ class SessionsScreen(Window[str]):
 
     def __init__(self, sessions: Sequence[SessionInfo], current: str) -> None:
         super().__init__()
-        self._sessions = sorted(sessions, key=lambda info: info.last, reverse=True)
+        said = [info for info in sessions if info.turns or info.name == current]
+        self._sessions = sorted(said, key=lambda info: info.last, reverse=True)
         self._current = current
         self._shown: list[str] = []
 

@@ -18,7 +18,7 @@ from tui.screens.window import Window
 from tui.text import clean, line, seconds
 
 Looked = tuple[Sequence[Card], Mapping[str, Health]]
-_STYLES = {"ready": "green", "idle": "dim", "failed": "red", "unavailable": "yellow"}
+_COLOURS = {"ready": "success", "idle": "muted", "failed": "error", "unavailable": "warning"}
 
 
 class SpecialistsScreen(Window[None]):
@@ -38,7 +38,7 @@ class SpecialistsScreen(Window[None]):
         return [DataTable(cursor_type="row", zebra_stripes=False), Static(markup=False, classes="detail")]
 
     async def on_mount(self) -> None:
-        self.query_one(DataTable).add_columns("name", "state", "takes", "gives", "calls", "failed", "mean")
+        self.query_one(DataTable).add_columns("name", "state", "calls", "failed", "mean", "takes", "gives")
         await self.action_look()
 
     async def action_look(self) -> None:
@@ -51,7 +51,7 @@ class SpecialistsScreen(Window[None]):
         row = table.cursor_row
         table.clear()
         for card in self._cards:
-            table.add_row(*_row(card, self._health.get(card.name, Health("unknown"))))
+            table.add_row(*self._row(card, self._health.get(card.name, Health("unknown"))))
         table.move_cursor(row=row)
         self._describe(table.cursor_row)
 
@@ -71,15 +71,15 @@ class SpecialistsScreen(Window[None]):
             pieces.append(Content.styled(clean(trouble), "$warning"))
         self.query_one(".detail", Static).update(Content("\n").join(pieces))
 
-
-def _row(card: Card, health: Health) -> list[Text]:
-    # Text and not str: a table reads str as markup.
-    return [
-        Text(line(card.name, 20)),
-        Text(line(health.state, 12), _STYLES.get(health.state, "")),
-        Text(line(" ".join(card.consumes), 24)),
-        Text(line(" ".join(card.produces), 20)),
-        Text(str(health.calls), justify="right"),
-        Text(str(health.failures), "red" if health.failures else "", justify="right"),
-        Text(seconds(health.seconds) if health.seconds else "", justify="right"),
-    ]
+    def _row(self, card: Card, health: Health) -> list[Text]:
+        # Text and not str: a table reads str as markup.
+        colours = self.app.theme_variables
+        return [
+            Text(line(card.name, 20)),
+            Text(line(health.state, 12), colours.get(_COLOURS.get(health.state, ""), "")),
+            Text(str(health.calls), justify="right"),
+            Text(str(health.failures), colours["error"] if health.failures else "", justify="right"),
+            Text(seconds(health.seconds) if health.seconds else "", justify="right"),
+            Text(line(" ".join(card.consumes), 24)),
+            Text(line(" ".join(card.produces), 20)),
+        ]

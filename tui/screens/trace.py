@@ -67,7 +67,9 @@ def sections(trace: TurnTrace) -> Sections:
     if trace.recalled is not None:
         found.append((_titled("Memory", trace.recalled.seconds), _memory(trace.recalled)))
     for routed in trace.routed:
-        found.append((_titled(f"Controls, by {line(routed.controller, 20)}", routed.seconds), _controls(routed)))
+        found.append(
+            (_titled(f"Controls, by {line(routed.controller, 20)}", routed.seconds), _controls(routed))
+        )
         found.append(("Candidates", [_candidate(c.control, c.score) for c in routed.candidates]))
         found.append(("Exemplars", [Content(line(text)) for text in routed.exemplars]))
     for planned in trace.planned:
@@ -110,7 +112,11 @@ def _controls(routed: Routed) -> list[Content]:
 def _candidate(control: str, score: float) -> Content:
     full = round(min(max(score, 0.0), 1.0) * _BAR)
     return Content.assemble(
-        (f"{score:5.2f} ", "$accent"), ("━" * full, "$primary"), ("━" * (_BAR - full), "$panel"), "  ", line(control)
+        (f"{score:5.2f} ", "$accent"),
+        ("━" * full, "$primary"),
+        ("━" * (_BAR - full), "$panel"),
+        "  ",
+        line(control),
     )
 
 
@@ -123,8 +129,12 @@ def _plan(planned: Planned, trace: TurnTrace) -> list[Content]:
 
 
 def _step(step: Step, seen: StepTrace | None) -> Content:
-    inputs = [f"{line(ref.kind)} {ref.index + 1}" if isinstance(ref, PartRef) else f"{line(ref.kind)} of {line(ref.step)}"
-              for ref in step.inputs]
+    inputs = [
+        f"{line(ref.kind)} {ref.index + 1}"
+        if isinstance(ref, PartRef)
+        else f"{line(ref.kind)} of {line(ref.step)}"
+        for ref in step.inputs
+    ]
     state = "" if seen is None else seconds(seen.took) if seen.state == "done" else seen.state
     row = Content.assemble(
         (f"{line(step.id):<6} ", "$muted"),
@@ -152,7 +162,9 @@ def _timings(timings: object) -> list[Content]:
     whole = max([*values.values(), 1e-9])
     return [
         Content.assemble(
-            f"{line(name):<{width}} ", (f"{seconds(took):>8}  ", "$accent"), ("━" * round(took / whole * _BAR), "$primary")
+            f"{line(name):<{width}} ",
+            (f"{seconds(took):>8}  ", "$accent"),
+            ("━" * round(took / whole * _BAR), "$primary"),
         )
         for name, took in values.items()
     ]

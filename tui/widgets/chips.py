@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from textual.app import ComposeResult, RenderResult
+from textual.app import RenderResult
 from textual.binding import Binding
-from textual.containers import HorizontalGroup
+from textual.containers import ItemGrid
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
@@ -13,7 +13,8 @@ from textual.widget import Widget
 from tui.attachments import Attached
 from tui.text import line, size
 
-_NAME = 32  # characters of a name that a chip shows
+_NAME = 32  # characters of a name that are shown
+_CHIP = 34  # cells a chip has at least
 
 
 class Chip(Widget, can_focus=True):
@@ -32,9 +33,10 @@ class Chip(Widget, can_focus=True):
         self.tooltip = "Click to remove"
 
     def render(self) -> RenderResult:
-        return Content.assemble(
-            chip(self.file.kind, self.file.path.name, self.file.size), (" ×", "$muted")
-        )
+        # The name gives way where there is little room; the cross must stay.
+        rest = len(self.file.kind) + len(size(self.file.size)) + len("    ×  ")
+        named = chip(self.file.kind, self.file.path.name, self.file.size, max(self.size.width - rest, 8))
+        return Content.assemble(named, (" ×", "$muted"))
 
     def on_click(self, event: Click) -> None:
         event.stop()
@@ -44,11 +46,11 @@ class Chip(Widget, can_focus=True):
         self.post_message(self.TakenOff(self.file))
 
 
-class Chips(HorizontalGroup):
+class Chips(ItemGrid):
     """The bar of chips; it takes no room while there are none."""
 
-    def compose(self) -> ComposeResult:
-        return iter(())
+    def __init__(self) -> None:
+        super().__init__(min_column_width=_CHIP, stretch_height=False)
 
     @property
     def files(self) -> tuple[Attached, ...]:
@@ -67,8 +69,12 @@ class Chips(HorizontalGroup):
         self.query(Chip).remove()
 
 
-def chip(kind: str, name: str, count: int) -> Content:
-    """How a file is named on one line: its kind, name and size."""
+def chip(kind: str, name: str, count: int, room: int = _NAME) -> Content:
+    """How a file is named on one line: its kind, its name in at most `room` characters, its size in bytes."""
     return Content.assemble(
-        (kind, "$accent"), "  ", line(name, _NAME), "  ", (size(count) if count else "", "$muted")
+        (line(kind), "$accent"),
+        "  ",
+        line(name, min(room, _NAME)),
+        "  ",
+        (size(count) if count else "", "$muted"),
     )

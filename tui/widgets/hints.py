@@ -19,11 +19,12 @@ class Hints(Static):
         found = matching(text)
         self.display = bool(found)
         width = max((len(command.usage) for command in found), default=0)
+        helped = max((len(command.help) for command in found), default=0)
         rows = [
             Content.assemble(
                 (command.usage.ljust(width), "$primary"),
                 "  ",
-                (command.help, "$muted"),
+                (command.help.ljust(helped), "$muted"),
                 (f"  {command.keys}", "$accent"),
             )
             for command in found

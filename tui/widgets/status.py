@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from tui.text import line, seconds
 
+_TIMINGS = (("total", "turn"), ("own", "own"), ("first_text", "first word"), ("first_speech", "first sound"))
 _FLOOR = {"person": "you speak", "assistant": "speaking"}
 _KEYS = (("^O", "attach", "app.attach"), ("F1", "help", "app.help"), ("^Q", "quit", "app.quit"))
 _RUNNING_KEYS = (("Esc", "stop", "app.stop"),)
@@ -45,10 +46,14 @@ class StatusLine(Widget):
         status = self.status
         keys = _RUNNING_KEYS + _KEYS if status.running else _KEYS
         right = Content("   ").join(_key(*key) for key in keys)
-        left = Content(" · ").join(self._pieces())
-        room = self.size.width - len(right) - 2
-        left = left.truncate(max(room, 0), ellipsis=True)
-        return Content.assemble(left, " " * max(self.size.width - left.cell_length - right.cell_length, 1), right)
+        room = max(self.size.width - right.cell_length - 2, 0)
+        pieces = self._pieces()
+        while len(pieces) > 2 and Content(" · ").join(pieces).cell_length > room:
+            pieces.pop()
+        left = Content(" · ").join(pieces).truncate(room, ellipsis=True)
+        return Content.assemble(
+            left, " " * max(self.size.width - left.cell_length - right.cell_length, 1), right
+        )
 
     def _pieces(self) -> list[Content]:
         status = self.status
@@ -56,9 +61,9 @@ class StatusLine(Widget):
         pieces = [Content.styled(line(status.session, 24), "$text"), Content.styled(status.engine, engine)]
         if status.floor in _FLOOR:
             pieces.append(Content.styled(_FLOOR[status.floor], "$accent"))
-        for name, label in (("total", ""), ("own", "own "), ("first_text", "first word "), ("first_speech", "first sound ")):
+        for name, label in _TIMINGS:
             if name in status.timings:
-                pieces.append(Content.styled(label + seconds(status.timings[name]), "$muted"))
+                pieces.append(Content.styled(f"{label} {seconds(status.timings[name])}", "$muted"))
         return pieces
 
 

@@ -53,7 +53,9 @@ class Asked(Vertical):
     @classmethod
     def of_message(cls, message: Message, read: Callable[[BlobRef], Awaitable[bytes]]) -> Asked:
         files = [_named(part) for part in message.media]
-        return cls(message.text, files, [_source(p.blob, read) for p in message.media if p.blob and p.kind == IMAGE])
+        return cls(
+            message.text, files, [_source(p.blob, read) for p in message.media if p.blob and p.kind == IMAGE]
+        )
 
     def compose(self) -> ComposeResult:
         if self._text:
@@ -84,6 +86,10 @@ class TurnView(Vertical):
         yield Markdown(parser_factory=_parser, open_links=False, classes="reply")
         yield VerticalGroup(classes="made")
         yield Static(markup=False, classes="tail")
+
+    async def on_unmount(self) -> None:
+        if self._stream is not None:
+            await self._stream.stop()
 
     def wait_for(self, what: str) -> None:
         """Say what keeps the turn from its first step; empty when nothing does."""

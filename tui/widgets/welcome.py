@@ -20,5 +20,7 @@ _KEYS = (
 class Welcome(Center):
     def compose(self) -> ComposeResult:
         rows = [Content.assemble((key.ljust(8), "$accent"), (what, "$muted")) for key, what in _KEYS]
-        title = Content.assemble(("Antiphon", "bold $primary"), ("  sees, hears, reads, remembers, speaks", "$muted"))
+        title = Content.assemble(
+            ("Antiphon", "bold $primary"), ("  sees, hears, reads, remembers, speaks", "$muted")
+        )
         yield Static(Content.assemble(title, "\n\n", Content("\n").join(rows)), markup=False)

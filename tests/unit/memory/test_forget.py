@@ -38,7 +38,7 @@ def others(store: MemoryStore) -> Iterator[list[Record]]:
     """Records that stay, whatever is forgotten beside them."""
     yield store.remember([Record(f"bystander {n}", "text", "user", session="other") for n in range(200)])
     assert len(store.records("other")) == 200
-    assert len(store.recall("bystander", k=300)) == 200
+    assert sum("lexical" in hit.ranks for hit in store.recall("bystander", k=300)) == 200
 
 
 def test_nothing_of_a_forgotten_record_stays_on_disk(

@@ -41,9 +41,10 @@ def test_words_are_found_in_any_form(reopen: Reopen) -> None:
 
 
 INJECTIONS = [
-    '"', '""', "'", "a OR", "OR", "AND", "NOT cat", "NEAR(cat dog, 2)", "text:cat", "{text}: cat", "cat*", "^cat",
-    "cat -dog", "(cat", "cat)", "cat AND (dog OR", '"cat', 'ca"t', "cat\x00dog", "-- ", "; DROP TABLE records; --",
-    "%", "_", "__", "\\", "?", "?1", ":x", "\U0001f63a", "🇩🇪", "\u0301", "ﬁ", "İ", "ß" * 300, "word " * 5000,
+    '"', '""', "'", "a OR", "OR", "AND", "NOT cat", "NEAR(cat dog, 2)", "text:cat", "{text}: cat", "cat*",
+    "^cat", "cat -dog", "(cat", "cat)", "cat AND (dog OR", '"cat', 'ca"t', "cat\x00dog", "-- ",
+    "; DROP TABLE records; --", "%", "_", "__", "\\", "?", "?1", ":x", "\U0001f63a", "🇩🇪", "\u0301", "ﬁ", "İ",
+    "ß" * 300, "word " * 5000,
 ]  # fmt: skip
 
 
@@ -60,6 +61,12 @@ def test_no_query_is_syntax(store: MemoryStore, query: str) -> None:
 def test_any_text_may_be_asked(store: MemoryStore, query: str, kind: str) -> None:
     store.recall(query)
     store.recall(query, kinds=[kind])
+
+
+@pytest.mark.parametrize("name", ["session", "kinds"])
+def test_half_a_character_is_refused(store: MemoryStore, name: str) -> None:
+    with pytest.raises(BadInput, match="half a character"):
+        store.recall("cat", **{name: "\ud800"})  # type: ignore[arg-type]
 
 
 def test_filters_hold_in_both_lists(store: MemoryStore) -> None:

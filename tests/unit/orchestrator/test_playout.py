@@ -38,7 +38,9 @@ def test_clauses_play_in_order_and_without_a_gap() -> None:
     playout.add(1, "two", tone(0.1, 0.5), RATE)
     playout.finish(1)
     sound = play(playout, 0.3)
-    expected = np.concatenate([tone(0.105, 0.25), tone(0.1, 0.5), np.zeros(RATE // 10 * 3 - 3280, np.float32)])
+    expected = np.concatenate(
+        [tone(0.105, 0.25), tone(0.1, 0.5), np.zeros(RATE // 10 * 3 - 3280, np.float32)]
+    )
     np.testing.assert_array_equal(sound, expected)
     assert playout.finished
     assert playout.share().heard == "one two"
@@ -134,7 +136,10 @@ def test_a_piece_without_text_goes_on_with_the_words_before() -> None:
 
 
 def test_what_is_on_its_way_to_the_ear_was_not_heard() -> None:
-    near, far = speaking(("one two three four", 1.0)), speaking(("one two three four", 1.0), latency=RATE // 2)
+    near, far = (
+        speaking(("one two three four", 1.0)),
+        speaking(("one two three four", 1.0), latency=RATE // 2),
+    )
     for playout in (near, far):
         playout.finish(1)
         play(playout, 1.0)

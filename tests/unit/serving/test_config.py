@@ -16,7 +16,7 @@ from specialists.fakes import card
 EYE = card("vision", resources=Resources(cpus=0.5, gpus=0.25, memory_mb=300))
 
 
-def config(address: str = "", **replicas: int) -> Config:
+def config(address: str = "", **replicas: object) -> Config:
     return Config.model_validate({"ray": {"address": address, "replicas": replicas}})
 
 
@@ -37,8 +37,15 @@ def test_memory_is_reserved_only_where_there_are_machines_to_choose_from() -> No
     assert actor["memory"] == 300 * 1024 * 1024
 
 
-@pytest.mark.parametrize("count", [0, -1])
-def test_less_than_one_replica_is_refused_by_its_key(count: int) -> None:
+def test_a_pair_of_replicas_scales_with_the_calls() -> None:
+    options = deployment_options(EYE, config(vision=[1, 4]))
+    assert "num_replicas" not in options
+    assert options["autoscaling_config"]["min_replicas"] == 1
+    assert options["autoscaling_config"]["max_replicas"] == 4
+
+
+@pytest.mark.parametrize("count", [0, -1, [0, 2], [3, 2]])
+def test_a_number_of_replicas_that_cannot_be_is_refused_by_its_key(count: object) -> None:
     with pytest.raises(BadConfig) as error:
         deployment_options(EYE, config(vision=count))
     assert error.value.part == "ray.replicas.vision"
@@ -55,7 +62,7 @@ def test_replicas_of_a_specialist_that_is_not_registered_are_refused() -> None:
 
 def test_a_local_cluster_offers_what_all_replicas_and_the_ingress_ask_for() -> None:
     cards = [EYE, card("chat", resources=Resources(cpus=2)), card("imagegen", available=False)]
-    assert local_resources(cards, config(vision=3), gpus=1) == {"num_cpus": 5, "num_gpus": 1}
+    assert local_resources(cards, config(vision=[1, 3]), gpus=1) == {"num_cpus": 5, "num_gpus": 1}
 
 
 def test_too_few_gpus_are_told_before_anything_starts() -> None:

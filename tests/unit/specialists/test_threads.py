@@ -106,7 +106,22 @@ async def test_the_loop_goes_on_while_a_call_blocks() -> None:
         return "done"
 
     call = asyncio.ensure_future(in_thread(block))
-    while not entered.is_set():
-        await asyncio.sleep(0)
+    assert await in_thread(entered.wait, 5)
     leave.set()
     assert await call == "done"
+
+
+async def test_leaving_breaks_off_a_long_step() -> None:
+    entered, stop = threading.Event(), threading.Event()
+
+    def slow() -> Generator[int, None, None]:
+        entered.set()
+        assert stop.wait(5)
+        yield 1
+
+    reader = asyncio.ensure_future(anext(stream(slow, on_stop=stop.set)))
+    await in_thread(entered.wait, 5)
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(reader, 2)
+    assert stop.is_set()

@@ -117,9 +117,7 @@ async def test_what_is_no_voice_is_refused(model_store: ModelStore, tmp_path) ->
             await broken.load()
     (tmp_path / "w.onnx").write_bytes(b"")
     with pytest.raises(BadConfig, match="2 .onnx files"):
-        await Piper(
-            Setup("tts", model_store, LocalRuntime(), options={"model": f"path:{tmp_path}"})
-        ).load()
+        await Piper(Setup("tts", model_store, LocalRuntime(), options={"model": f"path:{tmp_path}"})).load()
 
 
 def test_the_card_offers_requests_and_names_its_model(voice: Piper) -> None:

@@ -1,0 +1,83 @@
+"""The application behind a socket, from the first request to a graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from specialists.errors import Unavailable
+
+GRACE_SECONDS = 5
+"""How long requests that are under way at the end may go on; event streams have no end of their own."""
+
+
+class Server:
+    """A listening server: `url` is where, `stop` lets it end and `wait` until it has."""
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        self._socket = _listen(host, port)
+        name = f"[{host}]" if ":" in host else host
+        self.url = f"http://{name}:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",  # the engine is opened and closed around the server
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = _Uvicorn(config)
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
+
+    def stop(self) -> None:
+        """End gracefully; a second call ends at once."""
+        self._server.force_exit = self._server.should_exit
+        self._server.should_exit = True
+
+    async def wait(self) -> None:
+        await self._task
+
+
+@contextlib.asynccontextmanager
+async def listening(app: FastAPI, host: str, port: int) -> AsyncIterator[Server]:
+    """Serve `app` at `host` and `port`, or at a free port for 0. Raises Unavailable for one that is taken."""
+    server = Server(app, host, port)
+    try:
+        yield server
+    finally:
+        server.stop()
+        await server.wait()
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Uvicorn would raise a signal again when it is done, before the engine is closed.
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+    except OSError as error:
+        raise _cannot(host, port, error) from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise _cannot(host, port, error) from error
+    return listener
+
+
+def _cannot(host: str, port: int, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"cannot listen there: {error.strerror}",
+        part=f"{host}:{port}",
+        remedy="Choose another with --host and --port",
+    )

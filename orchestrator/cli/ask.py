@@ -1,0 +1,161 @@
+"""`antiphon ask`: one turn from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli.common import ConfigPath, Json, print_json, say
+
+if TYPE_CHECKING:
+    from orchestrator.events import Event
+    from orchestrator.session import Session
+
+
+def ask(
+    text: Annotated[str, typer.Argument(help="What you want, in your own words; may be empty beside a file.")] = "",
+    image: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attach a picture.")] = None,
+    audio: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attach a recording.")] = None,
+    video: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attach a film.")] = None,
+    file: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attach any file.")] = None,
+    speech: Annotated[
+        Path | None, typer.Option("--say", metavar="OUT.wav", help="Speak the reply into a WAV file.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Go on with a session, or begin one of this name.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer alone.")] = False,
+    as_json: Json = False,
+    config: ConfigPath = None,
+) -> None:
+    """Ask once and print the answer as it comes."""
+    from orchestrator.cli.models import ensure
+    from orchestrator.config import load
+
+    settings = load(config)
+    ensure(settings)
+    turn = _Turn(quiet=quiet or as_json, stream=not as_json)
+    attached: dict[str, Any] = {
+        "images": image or [],
+        "audio": audio or [],
+        "video": video or [],
+        "files": file or [],
+        "speak": speech is not None,
+    }
+
+    async def run() -> None:
+        from orchestrator.engine import Orchestrator
+
+        async with Orchestrator.open(settings) as orchestrator:
+            opened = orchestrator.session(session)
+            turn.session = opened.name
+            await _follow(opened, text, attached, turn)
+
+    asyncio.run(run())
+    if speech is not None:
+        turn.write_speech(speech)
+    if as_json:
+        print_json(turn.summary())
+    if turn.outcome not in {"answered", "waited"}:
+        raise typer.Exit(1)
+
+
+async def _follow(session: Session, text: str, attached: dict[str, Any], turn: _Turn) -> None:
+    async for event in session.send(text, **attached):
+        turn.take(event)
+
+
+class _Turn:
+    """What a turn's events add up to on a command line: text to stdout, the rest to stderr."""
+
+    def __init__(self, *, quiet: bool, stream: bool) -> None:
+        self._quiet = quiet
+        self._stream = stream
+        self._finished: dict[str, Any] = {}
+        self._plan: dict[str, Any] = {}
+        self._routed: dict[str, Any] = {}
+        self._problems: list[dict[str, Any]] = []
+        self._pcm = bytearray()
+        self._rate = 0
+        self._media: list[str] = []
+        self._midline = False
+        self.session = ""
+        self.outcome = "failed"
+
+    def take(self, event: Event) -> None:
+        from orchestrator.events import to_dict
+
+        match event.type:
+            case "reply.text":
+                if self._stream:
+                    sys.stdout.write(event.text)
+                    sys.stdout.flush()
+                    self._midline = not event.text.endswith("\n")
+            case "reply.speech":
+                self._pcm += event.pcm
+                self._rate = event.rate
+            case "turn.routed":
+                self._routed = to_dict(event)
+            case "turn.planned":
+                self._plan = to_dict(event)["plan"]
+                self._tell("plan: " + (" → ".join(step.specialist for step in event.plan.steps) or "nothing"))
+            case "step.finished":
+                how = "from memory" if event.reused else f"{event.seconds:.2f} s"
+                self._tell(f"{event.specialist}: {how}")
+            case "step.failed":
+                self._tell(f"{event.specialist}: {event.reason} ({event.then})")
+            case "reply.media":
+                self._media.append(event.part.name)
+            case "part.rejected" | "turn.problem":
+                problem = to_dict(event)
+                self._problems.append(problem)
+                if event.type == "turn.problem":
+                    remedy = f". {event.remedy}" if event.remedy else ""
+                    say(f"antiphon: {event.part + ': ' if event.part else ''}{event.reason}{remedy}")
+            case "turn.finished":
+                self._finished = to_dict(event)
+                self.outcome = event.outcome
+                if self._midline:
+                    sys.stdout.write("\n")
+                total, own = event.timings.get("total", 0.0), event.timings.get("own", 0.0)
+                self._tell(f"{event.outcome} in {total:.2f} s, {own * 1000:.0f} ms of it our own; session {self.session}")
+            case _:
+                pass
+
+    def write_speech(self, path: Path) -> None:
+        """Write what was spoken. Nothing spoken is a failure that says so."""
+        import wave
+
+        from specialists.errors import Unavailable
+
+        if not self._pcm:
+            raise Unavailable("nothing was spoken", part=str(path), remedy="See the reply above for why")
+        with wave.open(str(path), "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(self._rate)
+            out.writeframes(bytes(self._pcm))
+        self._tell(f"speech: {len(self._pcm) / 2 / self._rate:.1f} s in {path}")
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "session": self.session,
+            "turn": self._finished.get("turn"),
+            "outcome": self.outcome,
+            "text": self._finished.get("text", ""),
+            "controls": self._routed.get("controls", []),
+            "plan": self._plan,
+            "calls": self._finished.get("calls", []),
+            "reused": self._finished.get("reused", []),
+            "media": self._media,
+            "problems": self._problems,
+            "timings": self._finished.get("timings", {}),
+        }
+
+    def _tell(self, line: str) -> None:
+        if not self._quiet:
+            say(f"  {line}")

@@ -1,0 +1,59 @@
+"""The command line: one Typer app whose commands import what they need only when they run."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+import typer
+
+from orchestrator.cli import ask, doctor, memory, models, plan, sessions, specialists, talk
+from specialists.errors import AntiphonError, Ours
+
+HELP = "One assistant out of many models: it sees, hears, reads, remembers and speaks."
+
+
+def build() -> typer.Typer:
+    """The app with every command that needs neither a screen nor Ray."""
+    app = typer.Typer(
+        help=HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    app.command("ask")(ask.ask)
+    app.command("talk")(talk.talk)
+    app.command("plan")(plan.plan)
+    app.add_typer(sessions.app, name="sessions")
+    app.add_typer(memory.app, name="memory")
+    app.add_typer(specialists.app, name="specialists")
+    app.add_typer(models.app, name="models")
+    app.command("doctor")(doctor.doctor)
+    return app
+
+
+def run(app: typer.Typer) -> None:
+    """Run the app. Errors go to stderr and end with exit code 1; a wrong call ends with 2."""
+    try:
+        app()
+    except AntiphonError as error:
+        sys.stderr.write(f"antiphon: {error}\n")
+        if isinstance(error, Ours):
+            sys.stderr.write("This is a defect of Antiphon; please report it with the command you ran.\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nantiphon: interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def _options(
+    show_version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    if show_version:
+        typer.echo(f"antiphon {version('antiphon')}")
+        raise typer.Exit

@@ -1,0 +1,222 @@
+"""From a Task to the messages a model sees: system, examples, history, findings, request.
+
+The person's words are never cut. Findings are, in the middle; history loses its oldest messages first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from specialists.base import Task
+from specialists.chat.backend import Said
+from specialists.content import TEXT, Message
+from specialists.errors import BadInput, LimitExceeded
+
+SYSTEM = "You are Antiphon, a helpful assistant. Answer briefly and plainly."
+"""Used when the context brings no system message."""
+
+_MESSAGE_TOKENS = 8
+"""What a chat template writes around one message, generously."""
+
+_FINDINGS_SHARE = 0.75
+"""How much of the room findings may take where there is history to keep as well."""
+
+_CUT = "\n[... cut ...]\n"
+
+# What chat templates are made of: <|im_start|>, full-width <｜User｜>, <s>, <bos>, <start_of_turn>, [INST],
+# <<SYS>>, <think>.
+_CONTROL = re.compile(
+    r"<(?=[|｜])"
+    r"|<(?=/?(?:s|bos|eos|pad|unk|mask|think|start_of_turn|end_of_turn|tool_call|tool_response)>)"
+    r"|<(?=</?SYS>>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|gMASK)\])",
+    re.IGNORECASE,
+)
+
+Count = Callable[[str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An exchange shown to a model that is too small to answer well without having seen one."""
+
+    question: str
+    answer: str
+    finding: str = ""
+
+
+SMALL_MODEL_EXAMPLES = (
+    Example("What is the capital of Spain?", "The capital of Spain is Madrid."),
+    Example(
+        "Write a short birthday note to my friend Tom.",
+        "Dear Tom,\n\nhappy birthday! I wish you a wonderful year full of health and joy.\n\nBest wishes",
+    ),
+    Example(
+        "Summarise this: The library will close for two weeks in July because the roof must be repaired. "
+        "Books can be returned at the town hall.",
+        "The library closes for two weeks in July for a roof repair; books can be returned at the town hall.",
+    ),
+    Example(
+        "Give me two tips for a healthy breakfast.",
+        "1. Eat fruit or yoghurt instead of sweets.\n2. Drink a glass of water first.",
+    ),
+    Example(
+        "What is in the picture?",
+        "The picture shows a beagle. Its main colours are brown and white.",
+        finding="- vision, dog.jpg: a photo of a beagle (0.81). Main colours: brown, white",
+    ),
+)
+"""Chosen by trying: with them the embedded default answers shortly and from its findings, without them it
+invents. Those with a finding are shown only where there are findings, lest it reports what it does not see."""
+
+
+def neutral(text: str) -> str:
+    """The text with a space behind every bracket that would open a control token of a chat template."""
+    return _CONTROL.sub(lambda match: match[0] + " ", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Tokens a prompt may have, and how they are counted."""
+
+    tokens: int
+    count: Count
+
+
+def build(task: Task, budget: Budget, examples: Sequence[Example] = ()) -> list[Said]:
+    """The messages for one Task.
+
+    Raises BadInput when there is nothing to answer or a part is no text, LimitExceeded when the system
+    message and the person's words alone do not fit.
+    """
+    request, findings = _request(task)
+    system, history = _context(task.context)
+    shown = _shown([example for example in examples if findings or not example.finding])
+    cost = sum(_cost(said, budget.count) for said in (Said("system", system), Said("user", request)))
+    room = budget.tokens - cost
+    if room < 0:
+        raise LimitExceeded(
+            f"is too long: {cost} tokens with the system message, where {budget.tokens} fit",
+            part="the message",
+            remedy="Send it in pieces, or raise context_tokens of the chat specialist",
+        )
+    needed = sum(_cost(said, budget.count) for said in shown)
+    if needed > room / 2:  # examples are the first thing to do without
+        shown, needed = [], 0
+    room -= needed
+    if findings:
+        allowed = int(room * (_FINDINGS_SHARE if history else 1))
+        findings = _fit(findings, allowed, budget.count)
+        request = _with_findings(findings, request)
+        room -= budget.count(_with_findings(findings, ""))
+    kept = _recent(history, room, budget.count)
+    return [Said("system", system), *shown, *kept, Said("user", request)]
+
+
+def _request(task: Task) -> tuple[str, list[str]]:
+    """The person's words, and the findings, one line or block each.
+
+    Without an instruction the parts are what the person said: a recording's words, a text file sent alone.
+    """
+    texts = []
+    for index, part in enumerate(task.parts):
+        if part.kind != TEXT:
+            raise BadInput(
+                f"chat reads text, not {part.kind}",
+                part=part.name or f"part {index}",
+                remedy="Put a specialist before it that turns this into text",
+            )
+        if part.text.strip():
+            texts.append((part.name, neutral(part.text.strip())))
+    if task.instruction.strip():
+        named = [f"- {neutral(name)}: {text}" if name else f"- {text}" for name, text in texts]
+        return neutral(task.instruction.strip()), named
+    if not texts:
+        raise BadInput("there is nothing to answer", part="the message", remedy="Say or attach something")
+    return "\n\n".join(text for _, text in texts), []
+
+
+def _context(messages: Sequence[Message]) -> tuple[str, list[Said]]:
+    """The system message, and the history as turns that begin with the person and alternate."""
+    system, turns = "", []
+    for message in messages:
+        if message.role == "system" and not turns and not system:
+            system = message.text
+            continue
+        text = neutral(message.text) or ", ".join(
+            f"({part.kind} {neutral(part.name)})" for part in message.media
+        )
+        role = "assistant" if message.role == "assistant" else "user"
+        if not text or (not turns and role == "assistant"):
+            continue
+        if turns and turns[-1].role == role:
+            turns[-1] = Said(role, f"{turns[-1].text}\n{text}")
+        else:
+            turns.append(Said(role, text))
+    if turns and turns[-1].role == "user":  # asked and never answered: the request follows at once
+        turns.append(Said("assistant", "..."))
+    return system or SYSTEM, turns
+
+
+def _shown(examples: Sequence[Example]) -> list[Said]:
+    shown = []
+    for example in examples:
+        question = (
+            _with_findings([example.finding], example.question) if example.finding else example.question
+        )
+        shown += [Said("user", question), Said("assistant", example.answer)]
+    return shown
+
+
+def _with_findings(findings: Sequence[str], request: str) -> str:
+    return "Findings:\n" + "\n".join(findings) + "\n\n" + request
+
+
+def _cost(said: Said, count: Count) -> int:
+    return count(said.text) + _MESSAGE_TOKENS
+
+
+def _fit(findings: Sequence[str], room: int, count: Count) -> list[str]:
+    """Cut the longest findings so that all fit into `room` tokens; short ones stay whole."""
+    sizes = [count(finding) + 1 for finding in findings]
+    share = _level(sizes, room - count(_with_findings([], "")))
+    return [
+        _shorten(text, share, count) if size > share else text
+        for text, size in zip(findings, sizes, strict=True)
+    ]
+
+
+def _level(sizes: Sequence[int], room: int) -> int:
+    """The largest size that each may have so that the sum stays within `room`."""
+    left, waiting = room, sorted(sizes)
+    while waiting:
+        share = max(left, 0) // len(waiting)
+        if waiting[0] > share:
+            return share
+        left -= waiting.pop(0)
+    return max(sizes, default=0)
+
+
+def _shorten(text: str, tokens: int, count: Count) -> str:
+    """The beginning and the end of a text, with a mark where the middle was, in at most `tokens`."""
+    keep = len(text)
+    shortened = text
+    while keep > 0 and (size := count(shortened) + 1) > tokens:
+        keep = min(int(keep * tokens / size), keep - 1)
+        head = keep * 2 // 3
+        shortened = text[:head] + _CUT + text[len(text) - (keep - head) :]
+    return shortened if keep > 0 else _CUT.strip()
+
+
+def _recent(history: Sequence[Said], room: int, count: Count) -> list[Said]:
+    """The latest exchanges that fit, oldest dropped first; always whole pairs of question and answer."""
+    kept: list[Said] = []
+    for start in range(len(history) - 2, -1, -2):
+        pair = list(history[start : start + 2])
+        room -= sum(_cost(said, count) for said in pair)
+        if room < 0:
+            break
+        kept = pair + kept
+    return kept

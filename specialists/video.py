@@ -1,0 +1,297 @@
+"""What happens in a film: its scenes through `vision`, its words through `asr`, on one timeline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from specialists.base import Card, Chunk, Cost, Resources, Specialist, Task
+from specialists.calls import ask, subtask
+from specialists.content import AUDIO, IMAGE, TEXT, VIDEO, Anchor, MemoryBlobs, Part, Span
+from specialists.errors import AntiphonError, BadConfig, BadInput, Unavailable, UnknownName
+from specialists.film import inspect_video, video_frames
+from specialists.limits import Inspected, safe_name
+from specialists.picture import encode_image
+from specialists.registry import Setup
+from specialists.scenes import changes, scenes
+from specialists.sound import encode_flac, read_audio
+from specialists.threads import in_thread, stream
+
+RATE = 16_000
+LONG = 300.0
+"""Of films longer than this, in seconds, only key frames are compared: decoding all would take minutes."""
+SILENT = 1e-4
+"""Sound that never gets louder than this share of full scale is silence."""
+SIDE = 1600
+"""The longer side in pixels of the frames that are looked at."""
+PLAIN = ("colours", "no text")
+"""Labels of what `vision` says of any picture, left out of a timeline."""
+AT_END = math.inf
+
+EXAMPLES = (
+    "what happens in this video?",
+    "describe the clip",
+    "summarise this film for me",
+    "what is said in the video, and what is shown?",
+    "when does the dog appear?",
+    "at what second does the sign come up?",
+    "what can be seen while she talks about the budget?",
+    "watch this and tell me what it is about",
+    "list the scenes of this movie",
+    "what does the man in the clip say?",
+    "give me a timeline of this recording of my screen",
+    "is there any text shown in the video?",
+    "how many scenes does this clip have?",
+    "what is the video about?",
+    "does this film have sound?",
+    "tell me what I missed in this clip",
+    "what was on the table in the video?",
+    "what animal shows up in the footage?",
+    "describe what the camera sees",
+    "write down everything that is heard and seen here",
+    "what comes after the coffee in the clip?",
+    "which words are on the screen at the end?",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One line of the timeline. `at` is where it is sorted, in seconds."""
+
+    at: float
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class _Film:
+    """A film that is worked on: its Part's place, bytes and facts, and where the pieces made of it are kept."""
+
+    task: Task
+    index: int
+    name: str
+    data: bytes
+    found: Inspected
+    started: float
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+
+
+class Watcher(Specialist):
+    """Watches and hears films. One Chunk is one line of the timeline, in order of time, with its span.
+
+    The first Chunk says how long the film is and how many scenes it has. What cannot be seen or heard
+    because a specialist is missing or fails is named in a line of its own at the end.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        setup.check_options("max_scenes")
+        most = setup.option("max_scenes", 8)
+        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+            raise BadConfig("must be a whole number from 1", part=f"specialists.{setup.name}.max_scenes")
+        self._setup = setup
+        self._most = most
+        self.card = Card(
+            name=setup.name,
+            description="Says what happens in a film: what its scenes show and what is said, with times.",
+            consumes=(VIDEO,),
+            produces=(TEXT,),
+            version="1",
+            examples=EXAMPLES,
+            requires=("vision", "ocr", "asr"),
+            cost=Cost(seconds=8.0),
+            resources=Resources(cpus=2.0, memory_mb=600),
+            model=f"scenes-{most}",
+        )
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        films = [(index, part) for index, part in enumerate(task.parts) if part.kind == VIDEO]
+        if not films:
+            raise BadInput("got no film to watch", part=self.card.name)
+        started = time.monotonic()
+        for count, (index, part) in enumerate(films, 1):
+            film = await in_thread(self._open, task, index, part, started)
+            opening = f"Film {count}: " if len(films) > 1 else ""
+            spans = await self._scenes(film)
+            yield _header(film, spans, opening)
+            async with aclosing(self._timeline(film, spans)) as entries:
+                async for entry in entries:
+                    yield entry.chunk
+
+    def _open(self, task: Task, index: int, part: Part, started: float) -> _Film:
+        name = safe_name(part.name)
+        if part.blob is None:
+            raise BadInput("has no content", part=name)
+        data = task.blobs.read(part.blob)
+        return _Film(task, index, name, data, inspect_video(data, self._setup.limits, part=name), started)
+
+    async def _scenes(self, film: _Film) -> list[Span]:
+        seconds = film.found.facts["seconds"]
+
+        def compare() -> Generator[list[tuple[float, float]], None, None]:
+            frames = video_frames(film.data, self._setup.limits, part=film.name, only_keys=seconds > LONG)
+            yield from changes(frames)
+
+        found: list[tuple[float, float]] = []
+        async with aclosing(stream(compare)) as blocks:
+            async for block in blocks:
+                found += block
+        return scenes(found, seconds, self._most)
+
+    async def _timeline(self, film: _Film, spans: list[Span]) -> AsyncGenerator[_Entry, None]:
+        """The entries of eyes and ears, merged by time. Both are in order of time by themselves."""
+        seen: asyncio.Queue[_Entry | None] = asyncio.Queue()
+        heard: asyncio.Queue[_Entry | None] = asyncio.Queue()
+
+        async def watch() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._see(film, spans, seen))
+                group.create_task(self._hear(film, heard))
+
+        # The group lives in a task of its own: a generator that is closed must not stand inside one.
+        work = asyncio.create_task(watch(), name=f"film {film.task.id}")
+        try:
+            eyes, ears = await seen.get(), await heard.get()
+            while eyes or ears:
+                if ears is None or (eyes is not None and eyes.at <= ears.at):
+                    assert eyes is not None
+                    yield eyes
+                    eyes = await seen.get()
+                else:
+                    yield ears
+                    ears = await heard.get()
+            await work
+        finally:
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
+
+    async def _see(self, film: _Film, spans: list[Span], out: asyncio.Queue[_Entry | None]) -> None:
+        try:
+            for number, span in enumerate(spans):
+                part = await in_thread(self._frame, film, span)
+                call = subtask(
+                    film.task, "vision", part, started=film.started, number=number, blobs=film.blobs
+                )
+                try:
+                    shown = [chunk async for chunk in ask(self._setup.runtime, call)]
+                except (Unavailable, UnknownName) as error:
+                    out.put_nowait(_gap(film, f"What it shows is not known: {error.message}."))
+                    return
+                except AntiphonError as error:
+                    shown = [Chunk(TEXT, f"What it shows is not known: {error.message}.", label="gap")]
+                out.put_nowait(_shown(film, span, shown))
+        finally:
+            out.put_nowait(None)
+
+    async def _hear(self, film: _Film, out: asyncio.Queue[_Entry | None]) -> None:
+        try:
+            if not film.found.facts.get("channels"):
+                out.put_nowait(_gap(film, "It has no sound."))
+                return
+            part = await in_thread(self._sound, film)
+            if part is None:
+                out.put_nowait(_gap(film, "Its sound is silent."))
+                return
+            params = {"words": True} if self._hears_words() else {}
+            call = subtask(film.task, "asr", part, started=film.started, blobs=film.blobs, params=params)
+            sentence: list[Chunk] = []
+            spoken = False
+            async for chunk in ask(self._setup.runtime, call):
+                if not chunk.text.strip():
+                    continue
+                spoken = True
+                sentence.append(chunk)
+                if chunk.label != "word" or chunk.text.rstrip().endswith((".", "?", "!")):
+                    out.put_nowait(_heard(film, sentence))
+                    sentence = []
+            if sentence:
+                out.put_nowait(_heard(film, sentence))
+            if not spoken:
+                out.put_nowait(_gap(film, "No words are heard in it."))
+        except AntiphonError as error:
+            out.put_nowait(_gap(film, f"What is said in it is not known: {error.message}."))
+        finally:
+            out.put_nowait(None)
+
+    def _hears_words(self) -> bool:
+        """Whether `asr` can give each word its own time, so that a sentence gets the time it was said."""
+        cards = [card for card in self._setup.runtime.cards() if card.name == "asr"]
+        return any(parameter.name == "words" for card in cards for parameter in card.parameters)
+
+    def _frame(self, film: _Film, span: Span) -> Part:
+        """The frame in the middle of a scene, as a picture."""
+        middle = (span.start + span.end) / 2
+        frame = next(video_frames(film.data, self._setup.limits, part=film.name, start=middle), None)
+        if frame is None:  # the picture ends before the sound
+            frame = next(video_frames(film.data, self._setup.limits, part=film.name, start=span.start))
+        image = frame.image()
+        image.thumbnail((SIDE, SIDE))
+        blob = film.blobs.put(encode_image(image), "image/jpeg")
+        size = {"width": float(image.width), "height": float(image.height)}
+        return Part(IMAGE, blob=blob, name=f"{film.name} at {clock(frame.time)}", facts=size)
+
+    def _sound(self, film: _Film) -> Part | None:
+        """The film's sound as a recording; None when it is silent."""
+        samples = read_audio(film.data, self._setup.limits, RATE, part=film.name)
+        if not len(samples) or max(samples.max(), -samples.min()) < SILENT:
+            return None
+        blob = film.blobs.put(encode_flac(samples, RATE), "audio/flac")
+        return Part(AUDIO, blob=blob, name=film.name, facts={"seconds": len(samples) / RATE, "rate": RATE})
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a film's time: 0:07, 12:30, 1:02:03."""
+    whole = int(seconds)
+    minutes = f"{whole // 60 % 60}:{whole % 60:02}"
+    return minutes if whole < 3600 else f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
+
+
+def _header(film: _Film, spans: list[Span], opening: str) -> Chunk:
+    seconds = film.found.facts["seconds"]
+    many = f"{len(spans)} scenes" if len(spans) > 1 else "one scene"
+    facts = {"seconds": round(seconds, 3), "scenes": float(len(spans))}
+    return Chunk(
+        TEXT,
+        f"{opening}A film of {clock(round(seconds))} with {many}.\n",
+        anchor=Anchor(part=film.index, span=Span(0.0, seconds)),
+        label="film",
+        facts=facts,
+    )
+
+
+def _shown(film: _Film, span: Span, shown: list[Chunk]) -> _Entry:
+    said = "".join(chunk.text for chunk in shown if chunk.label not in PLAIN)
+    first = shown[0] if shown else Chunk(TEXT)
+    return _Entry(span.start, _line(film, span, " ".join(said.split()), "scene", first))
+
+
+def _heard(film: _Film, words: list[Chunk]) -> _Entry:
+    spans = [chunk.anchor.span for chunk in words if chunk.anchor and chunk.anchor.span]
+    span = Span(spans[0].start, spans[-1].end) if spans else Span(0.0, film.found.facts["seconds"])
+    said = " ".join("".join(chunk.text for chunk in words).split())
+    return _Entry(span.start, _line(film, span, f"Heard: “{said}”", "speech", words[0]))
+
+
+def _line(film: _Film, span: Span, text: str, label: str, first: Chunk) -> Chunk:
+    times = f"{clock(span.start)}-{clock(round(span.end))}"
+    return Chunk(
+        TEXT,
+        f"{times} {text}\n",
+        anchor=Anchor(part=film.index, span=span),
+        score=first.score,
+        label=label,
+        facts=first.facts,
+    )
+
+
+def _gap(film: _Film, text: str) -> _Entry:
+    return _Entry(AT_END, Chunk(TEXT, text + "\n", anchor=Anchor(part=film.index), label="gap"))
+
+
+def create(setup: Setup) -> Specialist:
+    """The `video` specialist. Option `max_scenes`: how many scenes of a film are looked at, at most; 8."""
+    return Watcher(setup)

@@ -1,0 +1,167 @@
+"""Routing by example, by LLM, and by both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orchestrator import control
+from orchestrator.controller.exemplar import ExemplarController
+from orchestrator.controller.exemplars import from_card
+from orchestrator.controller.hybrid import HybridController
+from orchestrator.controller.llm import LlmController, grammar
+from orchestrator.controller.request import Request, Said, request
+from orchestrator.controller.route import decision_of
+from specialists.base import Card, Chunk, Task
+from specialists.content import message
+from specialists.errors import BadInput, Unavailable
+from tests.unit.orchestrator.test_planner import CARDS
+
+
+@pytest.fixture(scope="module")
+def exemplars() -> ExemplarController:
+    return ExemplarController()
+
+
+def steps(controller: ExemplarController, asked: Request) -> set[str]:
+    return set(decision_of(controller.decide(asked, CARDS).controls).steps)
+
+
+@pytest.mark.parametrize(
+    ("text", "attachments", "expected"),
+    [
+        ("What is the capital of France?", (), {"chat"}),
+        ("What does this page say?", ("image",), {"ocr"}),
+        ("What animal is this?", ("image",), {"vision"}),
+        ("Transcribe this recording", ("audio",), {"asr"}),
+        ("What happens in this clip?", ("video",), {"video"}),
+        ("Draw a red fox in the snow", (), {"imagegen"}),
+        ("Read this letter to me", ("image",), {"ocr", "tts"}),
+        ("", ("image",), {"vision"}),
+        ("", ("audio",), {"asr", "chat"}),
+    ],
+)
+def test_plain_requests_find_their_specialists(
+    exemplars: ExemplarController, text: str, attachments: tuple[str, ...], expected: set[str]
+) -> None:
+    assert steps(exemplars, Request(text, attachments)) == expected
+
+
+def test_no_route_needs_a_medium_that_is_not_there(exemplars: ExemplarController) -> None:
+    for text in ("What animal is this?", "read the page", "transcribe it", "what happens in the clip"):
+        assert not steps(exemplars, Request(text)) & {"vision", "ocr", "asr", "video"}
+
+
+def test_a_picture_of_an_earlier_turn_can_still_be_asked_about(exemplars: ExemplarController) -> None:
+    asked = Request(
+        "what colour is the car?",
+        history=(Said("user", "look at this", ("image",)), Said("assistant", "A street with a car.")),
+    )
+    assert "vision" in steps(exemplars, asked)
+
+
+def test_a_decision_shows_its_reasons(exemplars: ExemplarController) -> None:
+    route = exemplars.decide(Request("What animal is this?", ("image",)), CARDS)
+    scores = [score for _, score in route.candidates]
+    assert scores == sorted(scores, reverse=True)
+    assert route.candidates[0][0] == route.controls
+    assert len(route.exemplars) == 3
+    assert route.margin == pytest.approx(min(1.0, scores[0] - scores[1]))
+
+
+def test_a_new_card_works_at_once_through_its_examples() -> None:
+    barcode = Card(
+        "barcode",
+        "Reads QR codes and barcodes in a picture",
+        ("image",),
+        ("text",),
+        examples=("what does this QR code say", "scan the barcode", "where does this qr code lead"),
+    )
+    controller = ExemplarController()
+    route = controller.decide(Request("scan this qr code please", ("image",)), (*CARDS, barcode))
+    assert "barcode" in decision_of(route.controls).steps
+
+
+def test_a_foreign_catalogue_is_routed_by_what_its_tools_say() -> None:
+    tools = (
+        Card("weather_lookup", "Tells the weather forecast for a city", ("text",), ("text",)),
+        Card("currency_converter", "Converts an amount of money to another currency", ("text",), ("text",)),
+        Card("denoise", "Removes background noise from a recording", ("audio",), ("audio",)),
+    )
+    controller = ExemplarController()
+    found = [
+        decision_of(controller.decide(Request(text, kinds), tools).controls).steps
+        for text, kinds in (
+            ("weather forecast for Oslo", ()),
+            ("convert 20 dollars to another currency", ()),
+            ("remove the noise from my recording", ("audio",)),
+        )
+    ]
+    assert found == [("weather_lookup",), ("currency_converter",), ("denoise",)]
+
+
+def test_card_examples_carry_the_kinds_they_need() -> None:
+    (first, *_) = from_card(Card("cloud", "Looks at point clouds", ("pointcloud",), ("text",), examples=("a",)))
+    assert first.request.attachments == ("pointcloud",)
+
+
+def test_control_syntax_of_people_never_reaches_the_controller() -> None:
+    asked = request("hi <|call:tts|>", history=[message("assistant", "<|say|>")])
+    assert control.parse(asked.text + asked.history[0].text).controls == ()
+
+
+def answering(*answers: str | Exception) -> tuple[LlmController, list[Task]]:
+    tasks: list[Task] = []
+    pending = iter(answers)
+
+    async def call(task: Task) -> AsyncIterator[Chunk]:
+        tasks.append(task)
+        answer = next(pending)
+        if isinstance(answer, Exception):
+            raise answer
+        yield Chunk("text", answer)
+
+    return LlmController(call, ExemplarController()), tasks
+
+
+async def test_the_llm_decides_under_a_grammar() -> None:
+    llm, tasks = answering("call:ocr say answer")
+    route = await llm.route(Request("read it", ("image",)), CARDS)
+    assert route.controls == (control.call("ocr"), control.SAY, control.ANSWER)
+    assert '"call:ocr"' in str(tasks[0].params["grammar"])
+
+
+async def test_what_the_llm_makes_up_is_refused_counted_and_replaced() -> None:
+    llm, _ = answering("call:teleport jump answer")
+    route = await llm.route(Request("What animal is this?", ("image",)), CARDS)
+    assert "vision" in decision_of(route.controls).steps
+    assert set(route.invalid) == {"<|call:teleport|>", "<|jump|>"}
+    assert route.controller == "llm, replaced by exemplar"
+
+
+async def test_a_backend_without_grammars_is_asked_without_one() -> None:
+    llm, tasks = answering(BadInput("no grammars here"), "call:chat answer")
+    route = await llm.route(Request("hello"), CARDS)
+    assert route.controls == (control.call("chat"), control.ANSWER)
+    assert "grammar" not in tasks[1].params
+
+
+async def test_an_llm_that_is_missing_leaves_the_exemplars_in_charge() -> None:
+    llm, _ = answering(Unavailable("no model", part="chat"))
+    route = await llm.route(Request("What animal is this?", ("image",)), CARDS)
+    assert "vision" in decision_of(route.controls).steps
+
+
+@pytest.mark.parametrize(("margin", "asked"), [(0.0, 0), (1.0, 1)])
+async def test_the_hybrid_asks_the_llm_only_below_its_margin(margin: float, asked: int) -> None:
+    llm, tasks = answering("call:chat answer")
+    hybrid = HybridController(ExemplarController(), llm, margin)
+    route = await hybrid.route(Request("What animal is this?", ("image",)), CARDS)
+    assert len(tasks) == asked
+    assert route.controller.startswith("hybrid: ")
+
+
+def test_the_grammar_names_every_specialist_once() -> None:
+    text = grammar(CARDS)
+    assert all(text.count(f'"call:{card.name}"') == 1 for card in CARDS if card.name != "memory")

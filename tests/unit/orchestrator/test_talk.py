@@ -1,0 +1,361 @@
+"""A spoken conversation on a file pair, in virtual time: real ears and playout, a scripted assistant."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from orchestrator.config import Config
+from orchestrator.events import (
+    Event,
+    Failed,
+    FloorChanged,
+    Heard,
+    SpeechDelta,
+    TextDelta,
+    Transcript,
+    TurnFinished,
+    TurnStarted,
+)
+from orchestrator.speech.devices import WavPair
+from orchestrator.speech.playout import DUCKED
+from orchestrator.speech.talk import Conversation
+from specialists.base import Chunk, Specialist, Task
+from specialists.content import TEXT, message
+from specialists.errors import SpecialistFailed, Unavailable
+from specialists.fakes import card
+from specialists.runtime import LocalRuntime
+from tests.unit.orchestrator import virtual
+
+RATE = 16_000
+LEVEL = 0.5
+CONFIG = Config.model_validate({"engine": {"turn_seconds": 8}})
+
+Clause = tuple[str, float]
+"""Words, and the seconds they take to say."""
+STORY: tuple[Clause, ...] = (
+    ("Once there was a lighthouse.", 4.0),
+    ("It was very old.", 4.0),
+    ("It stood.", 4.0),
+)
+
+
+@dataclass
+class Actor:
+    """A Session that answers each `send` with the next reply: clauses, an error, or nothing ever."""
+
+    replies: list[tuple[Clause, ...] | Exception | None]
+    thinks: float = 0.3
+    name: str = "test"
+    noted: list[Event] = field(default_factory=list)
+    sent: list[tuple[str, bool]] = field(default_factory=list)
+    kept: list[str | None] = field(default_factory=list)
+    outcomes: list[str] = field(default_factory=list)
+    text_only: bool = False
+
+    def __post_init__(self) -> None:
+        self._stop = asyncio.Event()
+
+    async def send(self, text: str = "", *, voice: bool = False, **_: Any) -> AsyncIterator[Event]:
+        self.sent.append((text, voice))
+        self._stop.clear()
+        number, reply = len(self.sent), self.replies.pop(0)
+        yield TurnStarted(turn=number, message=message("user", text), voice=voice)
+        if isinstance(reply, Exception):
+            raise reply
+        outcome = "interrupted" if await self._stopped(self.thinks if reply is not None else 1e6) else "answered"
+        for index, (words, seconds) in enumerate(reply or ()):
+            if outcome == "interrupted":
+                break
+            yield TextDelta(turn=number, text=words)
+            pcm = np.full(round(seconds * 22_050), LEVEL * 32767, "<i2").tobytes()
+            if not self.text_only:
+                yield SpeechDelta(turn=number, text=words, rate=22_050, pcm=pcm, index=index)
+        self.outcomes.append(outcome)
+        yield TurnFinished(turn=number, outcome=outcome)  # type: ignore[arg-type]
+
+    async def _stopped(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def interrupt(self, *, heard: str | None = None) -> None:
+        self.kept.append(heard)
+        self._stop.set()
+
+    def events(self, since: int = 0) -> AsyncIterator[Event]:
+        raise NotImplementedError
+
+    async def note(self, event: Event) -> Event:
+        self.noted.append(event)
+        return event
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.noted if isinstance(event, kind)]
+
+
+class Hears(Specialist):
+    """Recognises what stands in its script, one line a call; the last line again when there are no more."""
+
+    def __init__(self, *lines: str | Exception, seconds: float = 0.3) -> None:
+        self.card = card("asr", ["audio"])
+        self._lines = list(lines)
+        self._seconds = seconds
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        await asyncio.sleep(self._seconds)
+        line = self._lines.pop(0) if len(self._lines) > 1 else self._lines[0]
+        if isinstance(line, Exception):
+            raise line
+        yield Chunk(TEXT, line)
+
+
+@dataclass
+class Played:
+    """What came out of a conversation."""
+
+    actor: Actor
+    sound: np.ndarray
+    rate: int
+    asked: np.ndarray
+    """The sound of the person, at 16 kHz."""
+
+    def level(self, start: float, end: float) -> float:
+        return float(np.abs(self.sound[round(start * self.rate) : round(end * self.rate)]).max())
+
+    def sounds(self) -> tuple[float, float]:
+        """When the first and the last sound was played."""
+        places = np.flatnonzero(np.abs(self.sound) > 1e-3)
+        return float(places[0]) / self.rate, float(places[-1]) / self.rate
+
+
+Talk = Callable[[np.ndarray, Actor, Specialist], Played]
+
+
+@pytest.fixture
+def talk(tmp_path: Path) -> Talk:
+    def talk(asked: np.ndarray, actor: Actor, asr: Specialist) -> Played:
+        soundfile.write(tmp_path / "q.wav", asked, RATE)
+        device = WavPair(tmp_path / "q.wav", tmp_path / "a.wav")
+
+        async def main() -> None:
+            conversation = Conversation(actor, device, LocalRuntime([asr]), CONFIG)
+            await conversation.load()
+            await conversation.run()
+
+        virtual.run(main())
+        sound, rate = soundfile.read(tmp_path / "a.wav")
+        return Played(actor, sound, rate, asked)
+
+    return talk
+
+
+@pytest.fixture
+def question(media: Path) -> np.ndarray:
+    """ "What is the capital of France?", from 0.5 to 2.24 s, then 1.5 s of silence."""
+    return soundfile.read(media / "question.wav")[0]
+
+
+@pytest.fixture
+def story(media: Path) -> np.ndarray:
+    """A request until 2.78 s; "Stop." at 9.78, "What time is it?" from 10.68 to 11.66 s."""
+    return soundfile.read(media / "interrupt.wav")[0]
+
+
+@pytest.fixture
+def remark(story: np.ndarray, question: np.ndarray) -> np.ndarray:
+    """A question, and at 6.0 s one short word."""
+    sound = np.concatenate([question, np.zeros(4 * RATE)])
+    word = story[round(9.78 * RATE) : round(10.28 * RATE)]
+    sound[6 * RATE : 6 * RATE + len(word)] = word
+    return sound
+
+
+def test_a_question_is_answered_on_the_shared_timeline(talk: Talk, question: np.ndarray) -> None:
+    done = talk(question, Actor([(("The capital is", 1.0), ("Paris.", 1.0))]), Hears("What is the capital of France?"))
+    actor = done.actor
+    assert actor.sent == [("What is the capital of France?", True)]
+    (transcript,) = (event for event in actor.of(Transcript) if event.final)
+    assert (transcript.start, transcript.end) == (pytest.approx(0.5, abs=0.05), pytest.approx(2.24, abs=0.05))
+    first, last = done.sounds()
+    # A complete question is answered after a short silence: here 0.36 s, plus 0.3 s of thought.
+    assert first - transcript.end == pytest.approx(0.36 + 0.3, abs=0.1)
+    assert last - first == pytest.approx(2.0, abs=0.01)
+    (heard,) = actor.of(Heard)
+    assert heard.complete and heard.heard == "The capital is Paris." and heard.turn == 1
+    assert (heard.start, heard.end) == (pytest.approx(first, abs=0.001), pytest.approx(last, abs=0.001))
+    assert len(done.sound) / done.rate >= len(question) / RATE
+    assert actor.kept == []
+    assert [(e.state, e.reason) for e in actor.of(FloorChanged)] == [
+        ("person", "speech_started"),
+        ("assistant", "utterance"),
+        ("assistant", "reply_audio"),
+        ("nobody", "playback_finished"),
+    ]
+
+
+def test_an_interruption_ducks_silences_and_keeps_what_was_heard(talk: Talk, story: np.ndarray) -> None:
+    asr = Hears("Tell me a long story.", "Stop.", "Stop. What time is it?")
+    done = talk(story, Actor([STORY, (("It is five.", 1.0),)]), asr)
+    actor = done.actor
+    assert done.level(5.0, 9.7) == pytest.approx(LEVEL, abs=0.01)
+    # The person's voice starts at 9.78 s.
+    assert done.level(9.78 + 0.17, 9.78 + 0.19) == pytest.approx(LEVEL * DUCKED, abs=0.01)
+    assert done.level(9.78 + 0.30, 12.0) == 0.0
+    cut = next(event for event in actor.of(Heard) if not event.complete)
+    assert cut.heard.startswith("Once there was a lighthouse. It") and cut.unheard.endswith("stood.")
+    assert f"{cut.heard} {cut.unheard}".split() == " ".join(words for words, _ in STORY).split()
+    assert cut.end == pytest.approx(10.05, abs=0.05)
+    # The turn's text was long done, so the kept reply is corrected.
+    assert actor.outcomes == ["answered", "answered"]
+    assert actor.kept == [cut.heard]
+    assert [text for text, _ in actor.sent] == ["Tell me a long story.", "Stop. What time is it?"]
+    assert done.level(12.0, 13.5) == pytest.approx(LEVEL, abs=0.01)
+    assert actor.of(Heard)[-1].complete
+
+
+def test_a_backchannel_lets_the_reply_go_on(talk: Talk, remark: np.ndarray) -> None:
+    done = talk(remark, Actor([STORY]), Hears("What is the capital of France?", "Mm-hm."))
+    actor = done.actor
+    assert actor.kept == []
+    (heard,) = actor.of(Heard)
+    assert heard.complete
+    assert "backchannel" in [event.reason for event in actor.of(FloorChanged)]
+    # It is silent while it is not clear what the person wants, and says all of its words.
+    assert done.level(6.4, 6.6) == 0.0
+    assert np.count_nonzero(np.abs(done.sound) > 0.9 * LEVEL) / done.rate >= 12.0 - 0.5
+    assert len(actor.sent) == 1
+
+
+def test_a_noise_without_words_lets_the_reply_go_on(talk: Talk, remark: np.ndarray) -> None:
+    done = talk(remark, Actor([STORY]), Hears("What is the capital of France?", ""))
+    assert done.actor.kept == [] and done.actor.of(Heard)[0].complete
+    assert "noise" in [event.reason for event in done.actor.of(FloorChanged)]
+
+
+def test_a_bare_stop_is_obeyed_and_answered_with_silence(talk: Talk, remark: np.ndarray) -> None:
+    done = talk(remark, Actor([STORY]), Hears("What is the capital of France?", "Stop."))
+    assert len(done.actor.sent) == 1
+    (heard,) = done.actor.of(Heard)
+    assert not heard.complete and done.actor.kept == [heard.heard]
+    assert done.level(6.5, 8.0) == 0.0
+    assert done.actor.of(FloorChanged)[-1].state == "nobody"
+
+
+def test_who_goes_on_speaking_before_the_reply_is_not_talked_over(talk: Talk, story: np.ndarray) -> None:
+    """The first pause was taken for the end; the answer comes while the person speaks again."""
+    asked = story[round(9.3 * RATE) :]  # "Stop." at 0.48 s, "What time is it?" from 1.38 to 2.36 s
+    actor = Actor([(("Why?", 1.0),), (("Five.", 1.0),)], thinks=0.5)
+    done = talk(asked, actor, Hears("Is that all?", "What time is it?", seconds=0.1))
+    assert [text for text, _ in actor.sent] == ["Is that all?", "What time is it?"]
+    assert actor.kept == [""]
+    first, last = done.sounds()
+    assert first > 2.36 and last - first == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("asr", "part"),
+    [(Hears(""), "asr"), (Hears(SpecialistFailed("the model broke", part="asr")), "asr")],
+)
+def test_failing_to_hear_is_said(talk: Talk, question: np.ndarray, asr: Specialist, part: str) -> None:
+    actor = talk(question, Actor([]), asr).actor
+    (failed,) = actor.of(Failed)
+    assert failed.part == part and failed.reason
+    assert actor.sent == [] and actor.of(FloorChanged)[-1].state == "nobody"
+
+
+def test_a_recogniser_that_hangs_is_given_up(talk: Talk, question: np.ndarray) -> None:
+    done = talk(question, Actor([]), Hears("never", seconds=1e6))
+    (failed,) = done.actor.of(Failed)
+    assert failed.code == "deadline_exceeded" and failed.part == "asr"
+    assert len(done.sound) / done.rate < 20
+
+
+def test_a_turn_that_fails_is_said(talk: Talk, question: np.ndarray) -> None:
+    actor = Actor([Unavailable("no model", part="chat", remedy="Pull one")])
+    talk(question, actor, Hears("What is the capital of France?"))
+    (failed,) = actor.of(Failed)
+    assert (failed.part, failed.reason, failed.remedy) == ("chat", "no model", "Pull one")
+    assert actor.of(FloorChanged)[-1].state == "nobody"
+
+
+def test_a_turn_that_never_answers_is_cancelled(talk: Talk, question: np.ndarray) -> None:
+    actor = Actor([None])
+    done = talk(question, actor, Hears("What is the capital of France?"))
+    assert actor.kept == [""] and actor.outcomes == ["interrupted"]
+    assert [failed.code for failed in actor.of(Failed)] == ["deadline_exceeded"]
+    assert len(done.sound) / done.rate < 2.8 + CONFIG.engine.turn_seconds + 6
+
+
+def test_a_reply_that_cannot_be_spoken_is_named(talk: Talk, question: np.ndarray) -> None:
+    actor = Actor([(("Paris.", 1.0),)], text_only=True)
+    talk(question, actor, Hears("What is the capital of France?"))
+    (failed,) = actor.of(Failed)
+    assert (failed.code, failed.part) == ("unavailable", "tts")
+    assert actor.of(FloorChanged)[-1].state == "nobody"
+
+
+def test_a_reply_that_lasts_too_long_ends_with_the_conversation(talk: Talk, question: np.ndarray) -> None:
+    done = talk(question, Actor([(("A saga without an end.", 100.0),)]), Hears("What is the capital of France?"))
+    (heard,) = done.actor.of(Heard)
+    assert not heard.complete and heard.heard.startswith("A saga")
+    assert done.actor.kept == [heard.heard]
+    assert 60 < len(done.sound) / done.rate < 70
+
+
+def test_silence_is_followed_by_nothing(talk: Talk) -> None:
+    done = talk(np.zeros(RATE), Actor([]), Hears("never"))
+    assert done.actor.noted == []
+    assert not done.sound.any() and len(done.sound) / done.rate >= 1.0
+
+
+def test_a_fault_of_ours_is_not_swallowed(talk: Talk, question: np.ndarray) -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:
+        talk(question, Actor([ValueError("a bug")]), Hears("What is the capital of France?"))
+    assert caught.group_contains(ValueError, match="a bug")
+
+
+def test_without_a_recogniser_nobody_can_talk(tmp_path: Path, question: np.ndarray) -> None:
+    soundfile.write(tmp_path / "q.wav", question, RATE)
+    device = WavPair(tmp_path / "q.wav", tmp_path / "a.wav")
+    missing = Hears("never")
+    missing.card = replace(missing.card, available=False, remedy="Install Whisper")
+    for runtime in (LocalRuntime(), LocalRuntime([missing])):
+
+        async def load(runtime: LocalRuntime = runtime) -> None:
+            await Conversation(Actor([]), device, runtime, CONFIG).load()
+
+        with pytest.raises(Unavailable, match="asr") as caught:
+            virtual.run(load())
+        assert caught.value.remedy
+
+
+def test_the_two_files_belong_together(media: Path) -> None:
+    import typer
+
+    from orchestrator.cli.talk import talk
+
+    app = typer.Typer()
+    app.command()(talk)
+    result = CliRunner().invoke(app, ["--in", str(media / "question.wav")])
+    assert result.exit_code == 2
+    assert "belong together" in result.output
+
+
+def test_an_event_line_counts_samples_in_place_of_the_sound() -> None:
+    from orchestrator.cli.talk import readable
+
+    line = readable(SpeechDelta(text="hi", rate=22_050, pcm=b"\0\0" * 7))
+    assert line["samples"] == 7 and line["rate"] == 22_050 and "pcm" not in line
+    assert readable(TextDelta(text="hi"))["type"] == "reply.text"
