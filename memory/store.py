@@ -165,8 +165,6 @@ class MemoryStore:
                 "SELECT count(*), coalesce(sum(last), 0) FROM sessions"
             ).fetchone()
         usage = self.blobs.usage()
-        working = self._vectors.configured and not self._vectors.problem
-        progress = self._vectors.progress()
         return Stats(
             records=sum(by_role.values()),
             by_role=by_role,
@@ -176,12 +174,18 @@ class MemoryStore:
             blobs=usage.count,
             blob_bytes=usage.bytes,
             database_bytes=self._database.size(),
-            index=IndexState(
-                mode="words and meaning" if working else "words only",
-                embedded=progress.embedded,
-                pending=progress.pending,
-                problem=self._vectors.problem,
-            ),
+            index=self.index_state(),
+        )
+
+    def index_state(self) -> IndexState:
+        """How recall works now."""
+        working = self._vectors.configured and not self._vectors.problem
+        progress = self._vectors.progress()
+        return IndexState(
+            mode="words and meaning" if working else "words only",
+            embedded=progress.embedded,
+            pending=progress.pending,
+            problem=self._vectors.problem,
         )
 
     def _prepared(self, record: Record) -> Record:

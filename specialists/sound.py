@@ -50,18 +50,16 @@ def read_audio(
     most = limits.video_bytes if film else limits.audio_bytes
     check_size(data, most, part=part, key="video_bytes" if film else "audio_bytes")
     seconds = limits.video_seconds if film else limits.audio_seconds
-    blocks = _blocks(data, container, part)
-    found, block = next(blocks, (0, np.zeros(0, np.float32)))
-    if not found:
-        raise BadInput("holds no sound", part=part)
-    _check_rate(found, part)
-    resampler = soxr.ResampleStream(found, rate, 1, dtype="float32")
-    pieces, total = [resampler.resample_chunk(block)], len(block)
-    for _, block in blocks:
+    resampler, pieces, total = None, [], 0
+    for found, block in _blocks(data, container, part):
         total += len(block)
         if total > seconds * found:
-            raise over(f"is longer than {seconds:.0f} s", part=part, key="audio_seconds")
+            key = "video_seconds" if film else "audio_seconds"
+            raise over(f"is longer than {seconds:.0f} s", part=part, key=key)
+        resampler = resampler or soxr.ResampleStream(found, rate, 1, dtype="float32")
         pieces.append(resampler.resample_chunk(block))
+    if resampler is None:
+        raise BadInput("holds no sound", part=part)
     pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     # Float files may hold values that are no sound at all.
     return np.clip(np.nan_to_num(np.concatenate(pieces)), -1.0, 1.0)

@@ -69,7 +69,7 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Film:
-    """A film that is worked on: its Part's place, bytes and facts, and where the pieces made of it are kept."""
+    """A film that is worked on: its Part's place, bytes and facts, and where pieces made of it are kept."""
 
     task: Task
     index: int

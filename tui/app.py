@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import ClassVar
 
 from textual import on
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalGroup
 from textual.screen import Screen
 from textual.widgets import Markdown
@@ -48,7 +49,7 @@ class AntiphonApp(App[None]):
 
     CSS_PATH = "app.tcss"
     TITLE = "Antiphon"
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "stop_or_quit", "Stop, quit", priority=True, show=False),
         Binding("ctrl+y", "copy", "Copy the last answer", priority=True),
         Binding("escape", "stop", "Stop"),
@@ -189,9 +190,9 @@ class AntiphonApp(App[None]):
                 case "session":
                     self.bridge.follow(argument)
                 case "speech":
-                    await self._save_speech(Path(argument).expanduser())
+                    await self._save_speech(record.named(argument))
                 case "save":
-                    await self._save(Path(argument).expanduser())
+                    await self._save(record.named(argument))
                 case _:
                     await self.run_action(name)
         except AntiphonError as error:
@@ -210,7 +211,10 @@ class AntiphonApp(App[None]):
                 yield SystemCommand(f"{command.name.capitalize()}", command.help, self._caller(command))
 
     def _caller(self, command: Command) -> Callable[[], None]:
-        return lambda: self._composer.post_message(Composer.Commanded(Call(command, "")))
+        def call() -> None:
+            self._composer.post_message(Composer.Commanded(Call(command, "")))
+
+        return call
 
     # Actions; the slash commands of the same names run them too.
 

@@ -50,7 +50,7 @@ class Bridge:
 
     def interrupt(self) -> None:
         """Stop the running turn; asked again while it still runs, stop waiting for it."""
-        self._call(lambda: self._follower.interrupt())
+        self._call(self._interrupt)
 
     def follow(self, session: str) -> None:
         """Leave the session for another: `Followed` tells that it is done, `Refused` that it cannot be."""
@@ -67,7 +67,7 @@ class Bridge:
     def stop(self) -> None:
         """Begin to close the engine; `join` waits until it is closed."""
         if self._thread.ident is not None:
-            self._call(lambda: self._main.cancel())
+            self._call(self._end)
 
     def join(self) -> None:
         if self._thread.ident is not None:
@@ -123,6 +123,12 @@ class Bridge:
                 await backend.load(name)
         self._post(Loading(""))
         await asyncio.Event().wait()
+
+    def _interrupt(self) -> None:
+        self._follower.interrupt()
+
+    def _end(self) -> None:
+        self._main.cancel()
 
     async def _switch(self, session: str) -> None:
         try:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tui.backend import Opener
+    from contextlib import AbstractAsyncContextManager
+
+    from tui.backend import Backend, Opener
 
 
 def chat(
     session: Annotated[
         str | None, typer.Option(metavar="NAME", help="Go on with a session, or begin one of this name.")
     ] = None,
-    url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Use a server instead of an engine here.")
-    ] = None,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="Use a server, not an engine here.")] = None,
     api_key: Annotated[str, typer.Option(envvar="ANTIPHON_API_KEY", help="The server's key.")] = "",
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration file (TOML).")] = None,
 ) -> None:
@@ -54,9 +54,9 @@ def _local(path: Path | None) -> Opener:
 
 
 def _remote(url: str, api_key: str) -> Opener:
-    def opened() -> object:
+    def opened() -> AbstractAsyncContextManager[Backend]:
         from tui.remote import open_remote
 
         return open_remote(url, api_key)
 
-    return opened  # type: ignore[return-value]
+    return opened

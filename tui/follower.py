@@ -18,9 +18,8 @@ def ours(error: Exception) -> Ours:
     """An error that no part of the program meant to raise, as one that the screen can show."""
     where = traceback.extract_tb(error.__traceback__)[-1:]
     at = f" at {where[0].filename}:{where[0].lineno}" if where else ""
-    return Ours(
-        f"{type(error).__name__}: {error}{at}", part="engine", remedy="This is a bug: please report it"
-    )
+    remedy = "This is a bug: please report it"
+    return Ours(f"{type(error).__name__}: {error}{at}", part="engine", remedy=remedy)
 
 
 class Follower:

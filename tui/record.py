@@ -7,7 +7,7 @@ from pathlib import Path
 
 from specialists.errors import BadInput
 from tui.text import clean, line, seconds
-from tui.trace import TurnTrace
+from tui.trace import StepTrace, TurnTrace
 
 
 def as_markdown(session: str, traces: Sequence[TurnTrace]) -> str:
@@ -16,6 +16,14 @@ def as_markdown(session: str, traces: Sequence[TurnTrace]) -> str:
     for trace in traces:
         blocks += _turn(trace)
     return "\n\n".join(blocks) + "\n"
+
+
+def named(text: str) -> Path:
+    """The path that a person typed; `~` is understood."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~ of somebody who is not there
+        raise BadInput("is no path", part=text, remedy="Give the name of a file") from error
 
 
 def write(path: Path, text: str) -> None:
@@ -32,18 +40,14 @@ def write(path: Path, text: str) -> None:
 def _turn(trace: TurnTrace) -> list[str]:
     blocks = ["## You"]
     if trace.asked is not None:
-        blocks += [clean(trace.asked.text)] if trace.asked.text else []
-        blocks += [f"- {part.kind}: {line(part.name)}" for part in trace.asked.media]
-    blocks.append("## Antiphon")
-    steps = [
-        f"- {line(s.specialist)}: {seconds(s.took) if s.state == 'done' else s.state}"
-        for s in trace.steps.values()
-    ]
-    if steps:
-        blocks.append("\n".join(steps))
-    blocks += [f"> {line(event.part)}: {line(event.reason)}" for event in (*trace.rejected, *trace.problems)]
+        blocks += [f"> {line(event.part)}: {line(event.reason)}" for event in trace.rejected]
+    blocks += [f"> {line(event.part)}: {line(event.reason)}" for event in trace.problems]
     if trace.text:
         blocks.append(clean(trace.text))
     if trace.interrupted:
         blocks.append("*interrupted*")
     return blocks
+
+
+def _step(step: StepTrace) -> str:
+    return f"- {line(step.specialist)}: {seconds(step.took) if step.state == 'done' else step.state}"

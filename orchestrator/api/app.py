@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.api import (
     errors,
@@ -19,6 +16,7 @@ from orchestrator.api import (
     status,
 )
 from orchestrator.api.auth import Guard, check_exposure
+from orchestrator.api.envelope import Envelope
 from orchestrator.api.limits import BodyLimit
 from orchestrator.api.service import Service
 from orchestrator.engine import Orchestrator
@@ -37,26 +35,5 @@ def build(orchestrator: Orchestrator) -> FastAPI:
     errors.install(app)
     app.add_middleware(BodyLimit, limits=orchestrator.config.limits)
     app.add_middleware(Guard, keys=keys)
-    app.add_middleware(_RequestId)
+    app.add_middleware(Envelope)
     return app
-
-
-class _RequestId:
-    """Middleware that names each answer in `x-request-id`, so that a report can be found in the log."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        name = f"req_{uuid.uuid4().hex}"
-        scope.setdefault("state", {})["request_id"] = name
-
-        async def named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["x-request-id"] = name
-            await send(message)
-
-        await self._app(scope, receive, named)

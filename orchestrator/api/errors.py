@@ -14,9 +14,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -52,7 +52,7 @@ STATUS: Mapping[str, int] = {
 _CODES = {400: BadInput.code, 404: "not_found", 405: "method_not_allowed", 413: LimitExceeded.code}
 _CLIENT_CLOSED = 499
 
-log = structlog.get_logger("antiphon.api")
+log = logging.getLogger("antiphon.api")
 
 
 class ApiError(Exception):
@@ -92,7 +92,7 @@ def api_error(error: BaseException, param: str | None = None) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if not isinstance(error, AntiphonError) or isinstance(error, Ours):
-        log.error("request failed", error=type(error).__name__, exc_info=error)
+        log.error("a request failed", exc_info=error)
         return ApiError(500, "An internal error; the server's log has the details", code=Ours.code)
     status = STATUS.get(error.code, 500)
     retry = isinstance(error, TransientFailure)
@@ -100,11 +100,10 @@ def api_error(error: BaseException, param: str | None = None) -> ApiError:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every failure of `app` in the one shape."""
+    """Answer every failure that `app` expects in the one shape; `Envelope` answers the others."""
 
     @app.exception_handler(ApiError)
     @app.exception_handler(AntiphonError)
-    @app.exception_handler(Exception)
     async def _failed(_request: Request, error: Exception) -> Response:
         return api_error(error).response()
 

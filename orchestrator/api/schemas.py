@@ -62,7 +62,8 @@ def _as_parts(content: object) -> object:
 
 
 Content = Annotated[
-    list[ContentPart] | None, BeforeValidator(_as_parts, json_schema_input_type=str | list[ContentPart] | None)
+    list[ContentPart] | None,
+    BeforeValidator(_as_parts, json_schema_input_type=str | list[ContentPart] | None),
 ]
 """Parts. Words alone are one part."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DirectoryTree
 
-from specialists.content import Kind, kind_of
+from specialists.content import Kind, kind_of, kinds
 from specialists.errors import BadInput
 from tui.screens.window import Window
 from tui.text import line
@@ -37,9 +38,7 @@ class Files(DirectoryTree):
 
     def _wanted(self, path: Path) -> bool:
         try:
-            return path.is_dir() or (
-                kind_of(path.name) == self._kind if self._kind else bool(kind_of(path.name))
-            )
+            return path.is_dir() or kind_of(path.name) in ((self._kind,) if self._kind else kinds())
         except (BadInput, OSError):
             return False
 
@@ -47,7 +46,7 @@ class Files(DirectoryTree):
 class FilesScreen(Window[Path]):
     """Yields the path that was picked, or None."""
 
-    BINDINGS = [Binding("backspace,left", "up", "Folder above")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace,left", "up", "Folder above")]
     TITLE_LINE = "Attach a file"
     KEYS_LINE = "Enter pick   Backspace folder above   Esc close"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
@@ -24,7 +25,7 @@ _COLOURS = {"ready": "success", "idle": "muted", "failed": "error", "unavailable
 class SpecialistsScreen(Window[None]):
     """`look` asks the engine for the Cards and their Health."""
 
-    BINDINGS = [Binding("r", "look", "Refresh")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "look", "Refresh")]
     TITLE_LINE = "Specialists"
     KEYS_LINE = "Up Down move   r refresh   Esc close"
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
 from orchestrator.events import Planned, Recalled, Routed
-from orchestrator.plan import PartRef, Step
+from orchestrator.plan import PartRef, Ref, Step
 from tui.screens.window import Window
 from tui.text import line, seconds
 from tui.trace import StepTrace, TurnTrace
@@ -24,7 +25,7 @@ Sections = list[tuple[str, list[Content]]]
 class TraceScreen(Window[None]):
     """Shows the last of the traces; Left and Right go to the others."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "go(-1)", "Earlier"),
         Binding("right", "go(1)", "Later"),
     ]
@@ -111,13 +112,8 @@ def _controls(routed: Routed) -> list[Content]:
 
 def _candidate(control: str, score: float) -> Content:
     full = round(min(max(score, 0.0), 1.0) * _BAR)
-    return Content.assemble(
-        (f"{score:5.2f} ", "$accent"),
-        ("━" * full, "$primary"),
-        ("━" * (_BAR - full), "$panel"),
-        "  ",
-        line(control),
-    )
+    bar = Content.assemble(("━" * full, "$primary"), ("━" * (_BAR - full), "$panel"))
+    return Content.assemble((f"{score:5.2f} ", "$accent"), bar, "  ", line(control))
 
 
 def _plan(planned: Planned, trace: TurnTrace) -> list[Content]:
@@ -129,12 +125,7 @@ def _plan(planned: Planned, trace: TurnTrace) -> list[Content]:
 
 
 def _step(step: Step, seen: StepTrace | None) -> Content:
-    inputs = [
-        f"{line(ref.kind)} {ref.index + 1}"
-        if isinstance(ref, PartRef)
-        else f"{line(ref.kind)} of {line(ref.step)}"
-        for ref in step.inputs
-    ]
+    inputs = [_input(ref) for ref in step.inputs]
     state = "" if seen is None else seconds(seen.took) if seen.state == "done" else seen.state
     row = Content.assemble(
         (f"{line(step.id):<6} ", "$muted"),
@@ -147,6 +138,12 @@ def _step(step: Step, seen: StepTrace | None) -> Content:
     return row
 
 
+def _input(ref: Ref) -> str:
+    if isinstance(ref, PartRef):
+        return f"{line(ref.kind)} {ref.index + 1}"
+    return f"{line(ref.kind)} of {line(ref.step)}"
+
+
 def _problems(trace: TurnTrace) -> list[Content]:
     rows = [Content.styled(line(f"{event.part}: {event.reason}"), "$warning") for event in trace.rejected]
     for event in trace.problems:
@@ -154,17 +151,12 @@ def _problems(trace: TurnTrace) -> list[Content]:
     return rows
 
 
-def _timings(timings: object) -> list[Content]:
-    values = dict(timings)  # type: ignore[call-overload]
-    if not values:
-        return [Content.styled("no timings", "$muted")]
-    width = max(len(line(name)) for name in values)
-    whole = max([*values.values(), 1e-9])
-    return [
-        Content.assemble(
-            f"{line(name):<{width}} ",
-            (f"{seconds(took):>8}  ", "$accent"),
-            ("━" * round(took / whole * _BAR), "$primary"),
-        )
-        for name, took in values.items()
-    ]
+def _timings(timings: Mapping[str, float]) -> list[Content]:
+    width = max((len(line(name)) for name in timings), default=0)
+    whole = max([*timings.values(), 1e-9])
+    return [_timing(line(name).ljust(width), took, took / whole) for name, took in timings.items()]
+
+
+def _timing(name: str, took: float, share: float) -> Content:
+    bar = "━" * round(share * _BAR)
+    return Content.assemble(name, (f" {seconds(took):>8}  ", "$accent"), (bar, "$primary"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widget import Widget
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 class Window(ModalScreen[Result]):
     """What every window has in common. A subclass names its title and keys, and fills `body`."""
 
-    BINDINGS = [Binding("escape", "close", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Close")]
     TITLE_LINE: ClassVar[str] = ""
     KEYS_LINE: ClassVar[str] = "Esc close"
     TALL: ClassVar[bool] = True

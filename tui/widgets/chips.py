@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import RenderResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import ItemGrid
 from textual.content import Content
 from textual.events import Click
@@ -20,7 +22,7 @@ _CHIP = 34  # cells a chip has at least
 class Chip(Widget, can_focus=True):
     """One file. A click on it, or Backspace, Delete or Enter while it has the focus, takes it off."""
 
-    BINDINGS = [Binding("backspace,delete,enter", "take_off", "Remove")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("backspace,delete,enter", "take_off", "Remove")]
 
     class TakenOff(Message):
         def __init__(self, file: Attached) -> None:
@@ -71,10 +73,5 @@ class Chips(ItemGrid):
 
 def chip(kind: str, name: str, count: int, room: int = _NAME) -> Content:
     """How a file is named on one line: its kind, its name in at most `room` characters, its size in bytes."""
-    return Content.assemble(
-        (line(kind), "$accent"),
-        "  ",
-        line(name, min(room, _NAME)),
-        "  ",
-        (size(count) if count else "", "$muted"),
-    )
+    weight = (size(count) if count else "", "$muted")
+    return Content.assemble((line(kind), "$accent"), "  ", line(name, min(room, _NAME)), "  ", weight)

@@ -17,9 +17,7 @@ class Notice(Static):
     """One notice, in the colour of its tone."""
 
     def __init__(self, part: str, reason: str, remedy: str = "", tone: Tone = "error") -> None:
-        pieces = (
-            [(f"{line(part, 60)}  ", "bold"), (_sentence(reason), "")] if part else [(_sentence(reason), "")]
-        )
+        pieces = [(f"{line(part, 60)}  " if part else "", "bold"), (_sentence(reason), "")]
         if remedy:
             pieces.append((f"\n{_sentence(remedy)}", "$muted"))
         super().__init__(Content.assemble(*pieces), classes=tone, markup=False)

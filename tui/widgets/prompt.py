@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
@@ -21,7 +22,7 @@ _LONGEST_PATHS = 8192  # characters: a longer paste is text, and not looked up a
 class Prompt(TextArea):
     """Where one types. Enter submits; Shift+Enter, Ctrl+J or Alt+Enter begin a new line."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("pageup", "app.transcript('page_up')", show=False),
         Binding("pagedown", "app.transcript('page_down')", show=False),
     ]

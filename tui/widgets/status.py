@@ -51,9 +51,8 @@ class StatusLine(Widget):
         while len(pieces) > 2 and Content(" · ").join(pieces).cell_length > room:
             pieces.pop()
         left = Content(" · ").join(pieces).truncate(room, ellipsis=True)
-        return Content.assemble(
-            left, " " * max(self.size.width - left.cell_length - right.cell_length, 1), right
-        )
+        gap = max(self.size.width - left.cell_length - right.cell_length, 1)
+        return Content.assemble(left, " " * gap, right)
 
     def _pieces(self) -> list[Content]:
         status = self.status

@@ -52,10 +52,8 @@ class Asked(Vertical):
 
     @classmethod
     def of_message(cls, message: Message, read: Callable[[BlobRef], Awaitable[bytes]]) -> Asked:
-        files = [_named(part) for part in message.media]
-        return cls(
-            message.text, files, [_source(p.blob, read) for p in message.media if p.blob and p.kind == IMAGE]
-        )
+        pictures = [_source(part.blob, read) for part in message.media if part.blob and part.kind == IMAGE]
+        return cls(message.text, [_named(part) for part in message.media], pictures)
 
     def compose(self) -> ComposeResult:
         if self._text:

@@ -7,6 +7,7 @@ from textual.containers import Center
 from textual.content import Content
 from textual.widgets import Static
 
+_WORDS = "sees, hears, reads, remembers, speaks"
 _KEYS = (
     ("Enter", "send"),
     ("Ctrl+O", "attach a picture, a recording, a clip or a document"),
@@ -20,7 +21,5 @@ _KEYS = (
 class Welcome(Center):
     def compose(self) -> ComposeResult:
         rows = [Content.assemble((key.ljust(8), "$accent"), (what, "$muted")) for key, what in _KEYS]
-        title = Content.assemble(
-            ("Antiphon", "bold $primary"), ("  sees, hears, reads, remembers, speaks", "$muted")
-        )
+        title = Content.assemble(("Antiphon", "bold $primary"), (f"  {_WORDS}", "$muted"))
         yield Static(Content.assemble(title, "\n\n", Content("\n").join(rows)), markup=False)

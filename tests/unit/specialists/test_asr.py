@@ -111,11 +111,9 @@ async def test_the_work_ends_when_the_reader_leaves(ear: Asr, media: Path) -> No
         assert (await anext(answer)).text.startswith("Hello")
 
 
-@pytest.mark.parametrize(
-    "samples", [np.zeros(0, np.float32), np.zeros(1, np.float32), np.zeros(100, np.float32)]
-)
-def test_no_samples_hold_no_speech(recogniser: Recogniser, samples: np.ndarray) -> None:
-    assert recogniser.transcribe(samples) == []
+@pytest.mark.parametrize("count", [0, 1, 100])
+def test_hardly_any_samples_hold_no_speech(recogniser: Recogniser, count: int) -> None:
+    assert recogniser.transcribe(np.zeros(count, np.float32)) == []
 
 
 async def test_an_unknown_language_is_refused(ear: Asr, media: Path) -> None:

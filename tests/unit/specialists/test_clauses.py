@@ -9,10 +9,41 @@ from hypothesis import strategies as st
 from specialists.clauses import ClauseSplitter, speakable
 
 PIECES = st.sampled_from(
-    ["word", "A", "3.5", "10:30", "e.g.", "Dr.", "no.", "etc.", "1.", "I.", "J.", "?!", "...", "。", "」", "，",
-     " ", "  ", "\n", "\n\n", "\t", ",", ";", ":", " - ", "—", "\"", "**", "`", "```", "\n```\n", "- ", "# ",
-     "https://a.example/x,y.html", "x" * 70, "y" * 230, "z" * 420, "|", "---", "\u200b", "é"]
-)  # fmt: skip
+    [
+        *[
+            "word",
+            "A",
+            "3.5",
+            "10:30",
+            "e.g.",
+            "Dr.",
+            "no.",
+            "etc.",
+            "1.",
+            "I.",
+            "J.",
+            "?!",
+            "...",
+            "。",
+            "」",
+            "，",
+            ",",
+            ";",
+            ":",
+            "—",
+            "**",
+            "`",
+            "```",
+            "-",
+            "#",
+            "|",
+            "---",
+            "é",
+        ]
+    ]
+    + [" ", "  ", "\n", "\n\n", "\t", "\n```\n", " - ", '"', "\u200b"]
+    + ["x" * 70, "y" * 230, "z" * 420, "https://a.example/x,y.html"]
+)
 TEXTS = st.lists(PIECES, max_size=40).map("".join) | st.text(max_size=200)
 
 

@@ -116,7 +116,7 @@ async def test_what_is_no_voice_is_refused(model_store: ModelStore, tmp_path) ->
         with pytest.raises(BadConfig, match="not a Piper voice"):
             await broken.load()
     (tmp_path / "w.onnx").write_bytes(b"")
-    with pytest.raises(BadConfig, match="2 .onnx files"):
+    with pytest.raises(BadConfig, match=r"2 \.onnx files"):
         await Piper(Setup("tts", model_store, LocalRuntime(), options={"model": f"path:{tmp_path}"})).load()
 
 

@@ -1,0 +1,188 @@
+"""`antiphon sessions` and `antiphon memory` on a real store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from memory.records import Record
+from memory.store import MemoryStore
+from orchestrator import events
+from orchestrator.cli import memory, sessions
+from orchestrator.events import Event, to_dict
+from orchestrator.plan import PartRef, Plan, ResultRef, Step
+from specialists.content import BlobRef, Message, Part, text_part
+from specialists.errors import BadInput, UnknownName
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run a command on the store in `tmp_path`; no model is installed there."""
+    monkeypatch.setenv("ANTIPHON_DATA", str(tmp_path))
+    monkeypatch.setenv("ANTIPHON_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("ANTIPHON_CONFIG", raising=False)
+
+    def run(*arguments: str, keys: str = "") -> Result:
+        noun, *rest = arguments
+        app = {"sessions": sessions.app, "memory": memory.app}[noun]
+        return CliRunner().invoke(app, rest, input=keys)
+
+    return run
+
+
+def logged(*happened: Event) -> list[dict[str, object]]:
+    return [{**to_dict(event), "session": "trip", "seq": seq} for seq, event in enumerate(happened, 1)]
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> MemoryStore:
+    with MemoryStore.open(tmp_path / "memory") as store:
+        photo = Part("image", blob=store.blobs.put(b"photo", "image/jpeg"), name="cat.jpg")
+        plan = Plan(
+            (
+                Step("s1", "vision", (PartRef(1, "image"),)),
+                Step("s2", "tts", (ResultRef("s1", "text"),), ("s1",)),
+            ),
+            ("text", "speech"),
+        )
+        store.log.append(
+            "trip",
+            logged(
+                events.SessionOpened(wall_time=1.8e9),
+                events.TurnStarted(turn=1, time=1.0, message=Message("user", (text_part("What is this?"), photo))),
+                events.Routed(turn=1, time=1.1, controls=("<|call:vision|>", "<|say|>"), controller="hybrid", margin=0.4),
+                events.Planned(turn=1, time=1.2, plan=plan),
+                events.StepFinished(turn=1, time=1.5, step="s1", specialist="vision", seconds=0.31, text="a cat"),
+                events.StepFinished(turn=1, time=1.5, step="s2", specialist="tts", reused=True),
+                events.SpeechDelta(turn=1, time=1.5, text="A cat.", rate=22050, pcm=bytes(4000)),
+                events.TextDelta(turn=1, time=1.6, text="A \x1b[31mtabby\u202e cat."),
+                events.Failed(turn=1, time=1.7, code="x", part="imagegen", reason="not configured", remedy="Set use"),
+                events.TurnFinished(turn=1, time=1.8, outcome="partial", text="A \x1b[31mtabby\u202e cat.", timings={"total": 0.8}),
+            ),
+        )  # fmt: skip
+        store.remember(
+            [
+                Record(
+                    "a tabby cat", "text", "evidence", "trip", 1, "vision", media=("image",), facts={"n": 2}
+                ),
+                Record("an invoice", "text", "user", "work", 1),
+            ]
+        )
+    return store
+
+
+def test_nothing_yet(call: Call) -> None:
+    assert "No sessions yet" in call("sessions", "list").output
+    assert json.loads(call("sessions", "list", "--json").output) == []
+    assert "Nothing found" in call("memory", "search", "cat").output
+    assert json.loads(call("memory", "stats", "--json").output)["records"] == 0
+
+
+@pytest.mark.usefixtures("filled")
+def test_sessions_are_listed(call: Call) -> None:
+    shown = call("sessions", "list").output
+    assert "trip" in shown
+    assert "What is this?" in shown
+    (info,) = json.loads(call("sessions", "list", "--json").output)
+    assert (info["name"], info["turns"], info["events"]) == ("trip", 1, 10)
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_transcript_says_what_was_asked_done_and_answered(call: Call) -> None:
+    shown = call("sessions", "show", "trip").output
+    assert shown.splitlines()[2:] == [
+        "Turn 1: partial in 0.80 s",
+        "  you       What is this? [image cat.jpg]",
+        "  controls  <|call:vision|> <|say|> (hybrid, margin 0.40)",
+        "  plan      vision, tts (after vision) -> text, speech",
+        "  ran       vision 0.31 s",
+        "  reused    tts from memory",
+        "  problem   imagegen: not configured. Set use",
+        "  antiphon  A \ufffd[31mtabby\ufffd cat.",
+    ]
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_events_come_as_json_and_are_events(call: Call) -> None:
+    listed = json.loads(call("sessions", "show", "trip", "--json").output)
+    assert [events.from_dict(event).seq for event in listed] == list(range(1, 11))
+    speech = events.from_dict(listed[6])
+    assert isinstance(speech, events.SpeechDelta)
+    assert speech.pcm == bytes(4000)
+    lines = call("sessions", "replay", "trip", "--instant", "--json").output.splitlines()
+    assert [json.loads(line) for line in lines] == listed
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_replay_shows_every_event_with_its_time(call: Call) -> None:
+    lines = call("sessions", "replay", "trip", "--speed", "1000").output.splitlines()
+    assert len(lines) == 10
+    assert lines[3].split() == [
+        "1.200",
+        "s",
+        "turn",
+        "1",
+        "turn.planned",
+        "vision,",
+        "tts",
+        "(after",
+        "vision)",
+        "->",
+        "text,",
+        "speech",
+    ]
+    assert not any("\x1b" in line for line in lines)
+    with pytest.raises(BadInput, match="speed"):
+        raise call("sessions", "replay", "trip", "--speed", "0").exception or AssertionError
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_session_is_deleted_only_when_meant(call: Call, tmp_path: Path) -> None:
+    assert call("sessions", "delete", "trip", keys="n\n").exit_code == 1
+    assert len(json.loads(call("sessions", "list", "--json").output)) == 1
+    assert call("sessions", "delete", "trip", "--yes").exit_code == 0
+    assert json.loads(call("sessions", "list", "--json").output) == []
+    stats = json.loads(call("memory", "stats", "--json").output)
+    assert (stats["records"], stats["blobs"], stats["by_role"]) == (1, 0, {"user": 1})
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("arguments", [("show", "no"), ("replay", "no"), ("delete", "no", "--yes")])
+def test_an_unknown_session_is_an_error(call: Call, arguments: tuple[str, ...]) -> None:
+    result = call("sessions", *arguments)
+    assert isinstance(result.exception, UnknownName)
+
+
+@pytest.mark.usefixtures("filled")
+def test_memory_is_searched_shown_and_forgotten(call: Call) -> None:
+    shown = call("memory", "search", "cats", "--kind", "image").output
+    assert "a tabby cat" in shown
+    assert "By words alone" in shown
+    (hit,) = json.loads(call("memory", "search", "cats", "--json").stdout)
+    assert hit["ranks"] == {"lexical": 1}
+    assert json.loads(call("memory", "search", "cats", "--session", "work", "--json").stdout) == []
+    record_id = hit["record"]["id"]
+    assert json.loads(call("memory", "show", record_id, "--json").output) == hit["record"]
+    assert "a tabby cat" in call("memory", "show", record_id).output
+    assert "2 (1 evidence, 1 user)" in call("memory", "stats").output
+    assert call("memory", "forget", record_id).exit_code == 0
+    assert isinstance(call("memory", "show", record_id).exception, UnknownName)
+    assert isinstance(call("memory", "forget", record_id).exception, UnknownName)
+
+
+def test_a_wrong_call_is_a_usage_error(call: Call) -> None:
+    assert call("memory", "search", "cat", "-k", "0").exit_code == 2
+    assert call("sessions", "show").exit_code == 2
+
+
+def test_a_photo_is_a_blob_of_the_session(filled: MemoryStore, call: Call) -> None:
+    assert filled.blobs.has(BlobRef("0" * 64, 0, "")) is False
+    assert filled.blobs.usage().count == 2
