@@ -45,6 +45,7 @@ class Ingress:
 
         async with Orchestrator.open(self._config, runtime=self._runtime) as orchestrator:
             outer.mount("/", build(orchestrator))
+            await orchestrator.warm()  # the controller; the replicas load their models themselves
             yield
 
 

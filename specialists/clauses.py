@@ -57,12 +57,13 @@ class ClauseSplitter:
 
     All clauses joined are the text itself, but for white space at its very end, and they are the same
     however the text is divided over calls of `feed`. Nothing is cut inside a number, a time, an
-    abbreviation, a link or a block of code.
+    abbreviation, a link or a block of code. Without `short_start` the first clause is as long as any.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, short_start: bool = True) -> None:
+        self._before = 0 if short_start else len(_RAMP)
         # The text begins a line, hence the line end before it.
-        self._buffer, self._start, self._made = "\n", 1, 0
+        self._buffer, self._start, self._made = "\n", 1, self._before
 
     def feed(self, text: str) -> list[str]:
         """Take more text; returns the clauses that are now known to be complete."""
@@ -78,7 +79,7 @@ class ClauseSplitter:
     def flush(self) -> list[str]:
         """End the text; returns what is left of it. The next `feed` begins a new text."""
         rest = self._buffer[self._start :]
-        self._buffer, self._start, self._made = "\n", 1, 0
+        self._buffer, self._start, self._made = "\n", 1, self._before
         return [rest] if rest.strip() else []
 
     @property
@@ -133,6 +134,16 @@ class ClauseSplitter:
         if later is not None:
             return later.end()
         return begin + _UNBROKEN if len(text) > begin + _UNBROKEN else None
+
+
+def split(text: str) -> list[str]:
+    """The clauses of a whole text. One that is a single clause already is left in one piece."""
+    for short_start in (False, True):
+        splitter = ClauseSplitter(short_start=short_start)
+        clauses = [*splitter.feed(text), *splitter.flush()]
+        if len(clauses) < 2:
+            break
+    return clauses
 
 
 def _first_visible(text: str, start: int) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import shutil
 import stat
@@ -11,7 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -62,7 +63,9 @@ def hub(name: str, revision: str, folder: Path, report: Report) -> None:
         # The hub's own client resumes in a folder it knows, so this one keeps its name between attempts.
         partial = folder.with_name(f".{folder.name}.partial")
         try:
-            snapshot_download(name, revision=revision or None, local_dir=partial)
+            snapshot_download(
+                name, revision=revision or None, local_dir=partial, tqdm_class=_byte_counter(report)
+            )
         except HfHubHTTPError as error:
             raise Unavailable(
                 f"the hub answers: {str(error).splitlines()[0]}",
@@ -78,6 +81,24 @@ def hub(name: str, revision: str, folder: Path, report: Report) -> None:
         _write_marker(partial, name, revision)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
+
+
+def _byte_counter(report: Report) -> Any:
+    """A class in the shape of the hub's progress bars that reports bytes and shows nothing."""
+    from huggingface_hub.utils import tqdm
+
+    class Counter(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            self._bytes = options.get("unit") == "B"
+            super().__init__(*args, **(options | {"disable": False, "file": io.StringIO()}))
+
+        def update(self, n: float | None = 1) -> bool | None:
+            answer = super().update(n)
+            if self._bytes:
+                report(int(self.n), int(self.total or 0))
+            return answer
+
+    return Counter
 
 
 def read_marker(folder: Path) -> tuple[str, str] | None:

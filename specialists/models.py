@@ -160,7 +160,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A model in the store: `name` as in a URI (package==version, org/name), its folder, its size in bytes."""
+    """A model in the store: its name as in a URI (package==version, org/name), its folder, its bytes."""
 
     scheme: str
     name: str

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from specialists.containers import AAC, MP3, Container, cut_short, sniff
+from specialists.containers import AAC, FLAC, OGG, WAV, Container, cut_short, sniff
 from specialists.content import AUDIO, VIDEO
 from specialists.errors import BadInput
 from specialists.limits import DEFAULT_LIMITS, Inspected, Limits, check_size, guarded, over
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 RATES = (1_000, 384_000)
 CHANNELS = 64
 BLOCK = 1 << 16
+SNDFILE = (WAV, FLAC, OGG)
+"""What libsndfile reads; of MP3 it would write notes on broken files to the terminal."""
 KNOWN = "Sound may be WAV, FLAC, MP3, Ogg, Opus, M4A, AAC or WebM"
 _AUDIO_TYPES = {"video/mp4": "audio/mp4", "video/webm": "audio/webm", "video/x-matroska": "audio/x-matroska"}
 
@@ -110,14 +112,14 @@ def _by_soundfile(data: bytes, container: Container, part: str) -> dict[str, flo
     """The facts as libsndfile reads them; None for formats that it does not know."""
     import soundfile
 
-    if container.kind == VIDEO or container.demuxer in ("mov", "aac"):
+    if container not in SNDFILE:
         return None
     try:
         file = soundfile.SoundFile(io.BytesIO(data))
     except soundfile.LibsndfileError:
         return None
     with file:
-        if file.frames > 0 and container is not MP3 and not _reaches(file, file.frames - 1):
+        if file.frames > 0 and not _reaches(file, file.frames - 1):
             raise BadInput("is cut short", part=part, remedy="Send the whole file")
         seconds = file.frames / file.samplerate
         return {"seconds": seconds, "rate": float(file.samplerate), "channels": float(file.channels)}
@@ -195,7 +197,7 @@ def _blocks(data: bytes, container: Container, part: str) -> Iterator[tuple[int,
     """Pairs of sample rate and mono samples, block by block, so that a long file never stands whole."""
     import soundfile
 
-    if container.kind != VIDEO and container.demuxer not in ("mov", "aac"):
+    if container in SNDFILE:
         try:
             file = soundfile.SoundFile(io.BytesIO(data))
         except soundfile.LibsndfileError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specialists.base import Card, Chunk, Cost, Parameter, Resources, Specialist, Task
-from specialists.clauses import ClauseSplitter, speakable
+from specialists.clauses import speakable, split
 from specialists.content import AUDIO, TEXT
 from specialists.errors import BadConfig, BadInput, LimitExceeded, Unavailable
 from specialists.models import DEFAULTS, ModelStore
@@ -157,9 +157,8 @@ class Piper(Specialist):
 
     def _speak(self, text: str, speed: float) -> Generator[Chunk | None, None, None]:
         """A Chunk a clause; None between a clause's pieces, where the work can be stopped."""
-        splitter = ClauseSplitter()
         media_type = f"audio/pcm;rate={self._voice.rate}"
-        for clause in [*splitter.feed(text), *splitter.flush()]:
+        for clause in split(text):
             pieces = []
             if words := speakable(clause):
                 for piece in self._voice.say(words, speed):

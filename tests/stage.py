@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from memory.log import SessionInfo
 from orchestrator.events import Event, SessionOpened, TurnFinished, TurnStarted
@@ -21,6 +22,16 @@ from specialists.content import BlobRef, Message, Part, kind_of, text_part
 from specialists.errors import AntiphonError, UnknownName
 from specialists.runtime import Health
 from tui.backend import Backend
+
+
+class Paused(Protocol):
+    async def pause(self, delay: float | None = None) -> None: ...
+
+
+async def until(pilot: Paused, holds: Callable[[], object]) -> None:
+    """Let the screen work until something holds; the engine's thread has its own pace."""
+    while not holds():
+        await pilot.pause(0.005)
 
 
 class Gate:

@@ -40,7 +40,12 @@ def write(path: Path, text: str) -> None:
 def _turn(trace: TurnTrace) -> list[str]:
     blocks = ["## You"]
     if trace.asked is not None:
-        blocks += [f"> {line(event.part)}: {line(event.reason)}" for event in trace.rejected]
+        blocks += [clean(trace.asked.text)] if trace.asked.text else []
+        blocks += [f"- {part.kind}: {line(part.name)}" for part in trace.asked.media]
+    blocks.append("## Antiphon")
+    if trace.steps:
+        blocks.append("\n".join(_step(step) for step in trace.steps.values()))
+    blocks += [f"> {line(event.part)}: {line(event.reason)}" for event in trace.rejected]
     blocks += [f"> {line(event.part)}: {line(event.reason)}" for event in trace.problems]
     if trace.text:
         blocks.append(clean(trace.text))

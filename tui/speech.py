@@ -38,7 +38,7 @@ class Speech:
         """Write a WAV file, 16 bit mono. Raises BadInput when it cannot be written or is there already."""
         pieces = self.pieces
         try:
-            with path.open("xb") as file, wave.open(file) as out:
+            with path.open("xb") as file, wave.open(file, "wb") as out:
                 out.setnchannels(1)
                 out.setsampwidth(_BYTES)
                 out.setframerate(pieces[0].rate)

@@ -5,17 +5,29 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half a surrogate pair at character {error.start}") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+"""Text that can be written down: JSON may name half characters that no encoding has."""
 
 
 class TextPart(BaseModel):
     type: Literal["text"]
-    text: str
+    text: Text
 
 
 class RefusalPart(BaseModel):
     type: Literal["refusal"]
-    refusal: str
+    refusal: Text
 
 
 class ImageUrl(BaseModel):
@@ -140,7 +152,7 @@ class TranscriptionForm(BaseModel):
 
 class SpeechRequest(BaseModel):
     model: str
-    input: str = Field(min_length=1)
+    input: Annotated[Text, Field(min_length=1)]
     voice: str | VoiceName = "default"
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: float = Field(default=1.0, ge=0.25, le=4.0)
@@ -151,7 +163,7 @@ class SpeechRequest(BaseModel):
 
 class EmbeddingRequest(BaseModel):
     model: str
-    input: str | list[str]
+    input: Text | list[Text]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None
 
@@ -163,13 +175,13 @@ class InterruptRequest(BaseModel):
 
 class HistoryMessage(BaseModel):
     role: Literal["system", "user", "assistant"]
-    text: str = ""
+    text: Text = ""
     attachments: list[str] = Field(default_factory=list)
     """Kinds of what was attached."""
 
 
 class PlanRequest(BaseModel):
-    text: str = ""
+    text: Text = ""
     attachments: list[str] = Field(default_factory=list)
     """Kinds of what is attached; no file is needed."""
     history: list[HistoryMessage] = Field(default_factory=list)
@@ -185,7 +197,7 @@ class TurnAttachment(BaseModel):
 
 
 class TurnRequest(BaseModel):
-    text: str = ""
+    text: Text = ""
     attachments: list[TurnAttachment] = Field(default_factory=list)
     voice: bool = False
     """The words were spoken."""

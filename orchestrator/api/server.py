@@ -62,8 +62,9 @@ class _Uvicorn(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        # The protocol is named so that asyncio knows it for TCP: only then it sends small pieces at once.
+        listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise _cannot(host, port, error) from error
     try:

@@ -21,6 +21,7 @@ app = typer.Typer(help="What is remembered: search it, look at it, forget it.", 
 @app.command()
 def search(
     text: Annotated[str, typer.Argument(help="What to look for; empty for the newest.")],
+    *,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="At most so many answers.")] = 10,
     kind: Annotated[
         list[str] | None, typer.Option(metavar="KIND", help="Only what is, or rests on, text, image, audio …")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from orchestrator.cli.common import ConfigPath
+
 if TYPE_CHECKING:
     from orchestrator.config import Config
     from orchestrator.events import Event
@@ -26,12 +28,18 @@ FRAME_MS = 20
 
 def talk(
     heard: Annotated[
-        Path | None, typer.Option("--in", help="Hear this sound file, not the microphone.")
+        Path | None, typer.Option("--in", metavar="FILE", help="Hear this sound file, not the microphone.")
     ] = None,
-    played: Annotated[Path | None, typer.Option("--out", help="Write what is said to this WAV file.")] = None,
-    events: Annotated[Path | None, typer.Option(help="Write every event to this file, one a line.")] = None,
-    session: Annotated[str | None, typer.Option(help="Go on with the session of this name.")] = None,
-    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
+    played: Annotated[
+        Path | None, typer.Option("--out", metavar="OUT.wav", help="Speak into this WAV file.")
+    ] = None,
+    events: Annotated[
+        Path | None, typer.Option(metavar="OUT.jsonl", help="Write every event to this file, one a line.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Go on with a session, or begin one of this name.")
+    ] = None,
+    config: ConfigPath = None,
 ) -> None:
     """Talk with the assistant, and interrupt it whenever you like.
 
@@ -40,20 +48,23 @@ def talk(
     """
     if (heard is None) is not (played is None):
         raise typer.BadParameter("--in and --out belong together", param_hint="--in/--out")
+    from orchestrator.cli.models import ensure
+    from orchestrator.config import load
+
+    settings = load(config)
+    ensure(settings)
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end a conversation
-        asyncio.run(_talk(heard, played, events, session, config))
+        asyncio.run(_talk(settings, heard, played, events, session))
 
 
 async def _talk(
-    heard: Path | None, played: Path | None, events: Path | None, name: str | None, config: Path | None
+    settings: Config, heard: Path | None, played: Path | None, events: Path | None, name: str | None
 ) -> None:
-    from orchestrator.config import load
     from orchestrator.engine import Orchestrator
     from orchestrator.events import FloorChanged
     from orchestrator.speech.talk import Conversation
 
     began = time.perf_counter()
-    settings = load(config)
     device = _device(settings, heard, played)
     with contextlib.ExitStack() as files:
         log = files.enter_context(_open(events)) if events else None

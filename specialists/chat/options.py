@@ -14,13 +14,16 @@ from specialists.registry import Setup
 NAMES = ("model", "backend", "max_tokens", "temperature", "context_tokens", "threads", "api_key")
 BACKENDS = ("llama.cpp", "transformers", "openai")
 
+_CONTEXT = {"llama.cpp": 2048, "transformers": 2048, "openai": 8192}
+"""Default context_tokens."""
+
 _LONGEST = 1 << 20
 """The most tokens that may be asked for; a mistyped number must not reserve all memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`threads` 0 leaves the backend's own choice."""
+    """What was configured. `threads` 0 leaves the backend its own choice."""
 
     model: ModelUri
     backend: str
@@ -40,13 +43,8 @@ def read(setup: Setup) -> Options:
         raise BadConfig(
             f"backend {backend!r} cannot run {model}", part=part, remedy=f"Backends: {', '.join(BACKENDS)}"
         )
-    context = _whole(
-        setup.option("context_tokens", 8192 if backend == "openai" else 2048),
-        "context_tokens",
-        64,
-        part,
-        BadConfig,
-    )
+    context = setup.option("context_tokens", _CONTEXT[backend])
+    context = _whole(context, "context_tokens", 64, part, BadConfig)
     longest = _whole(setup.option("max_tokens", 256), "max_tokens", 1, part, BadConfig)
     if longest >= context:
         raise BadConfig(f"max_tokens {longest} leaves no room in context_tokens {context}", part=part)
@@ -103,13 +101,9 @@ def _temperature(value: object, part: str, kind: type[AntiphonError]) -> float:
 
 def _stops(value: object) -> tuple[str, ...]:
     stops = [value] if isinstance(value, str) else value
-    if (
-        not isinstance(stops, (list, tuple))
-        or len(stops) > 8
-        or not all(isinstance(s, str) and s for s in stops)
-    ):
-        raise BadInput("stop must be a text or up to eight texts", part="stop")
-    return tuple(stops)
+    if isinstance(stops, (list, tuple)) and len(stops) <= 8 and all(isinstance(s, str) and s for s in stops):
+        return tuple(stops)
+    raise BadInput("stop must be a text or up to eight texts", part="stop")
 
 
 def _secret(value: str) -> str:

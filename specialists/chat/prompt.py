@@ -69,7 +69,8 @@ SMALL_MODEL_EXAMPLES = (
     ),
 )
 """Chosen by trying: with them the embedded default answers shortly and from its findings, without them it
-invents. Those with a finding are shown only where there are findings, lest it reports what it does not see."""
+invents. Those with a finding are shown only where there are findings, lest it reports what it cannot see.
+"""
 
 
 def neutral(text: str) -> str:
@@ -109,8 +110,8 @@ def build(task: Task, budget: Budget, examples: Sequence[Example] = ()) -> list[
     if findings:
         allowed = int(room * (_FINDINGS_SHARE if history else 1))
         findings = _fit(findings, allowed, budget.count)
-        request = _with_findings(findings, request)
         room -= budget.count(_with_findings(findings, ""))
+        request = _with_findings(findings, request)
     kept = _recent(history, room, budget.count)
     return [Said("system", system), *shown, *kept, Said("user", request)]
 
@@ -140,14 +141,14 @@ def _request(task: Task) -> tuple[str, list[str]]:
 
 def _context(messages: Sequence[Message]) -> tuple[str, list[Said]]:
     """The system message, and the history as turns that begin with the person and alternate."""
-    system, turns = "", []
+    system = ""
+    turns: list[Said] = []
     for message in messages:
         if message.role == "system" and not turns and not system:
             system = message.text
             continue
-        text = neutral(message.text) or ", ".join(
-            f"({part.kind} {neutral(part.name)})" for part in message.media
-        )
+        attached = ", ".join(f"({part.kind} {neutral(part.name)})" for part in message.media)
+        text = neutral(message.text) or attached
         role = "assistant" if message.role == "assistant" else "user"
         if not text or (not turns and role == "assistant"):
             continue
@@ -163,15 +164,14 @@ def _context(messages: Sequence[Message]) -> tuple[str, list[Said]]:
 def _shown(examples: Sequence[Example]) -> list[Said]:
     shown = []
     for example in examples:
-        question = (
-            _with_findings([example.finding], example.question) if example.finding else example.question
-        )
-        shown += [Said("user", question), Said("assistant", example.answer)]
+        findings = [example.finding] if example.finding else []
+        shown.append(Said("user", _with_findings(findings, example.question)))
+        shown.append(Said("assistant", example.answer))
     return shown
 
 
 def _with_findings(findings: Sequence[str], request: str) -> str:
-    return "Findings:\n" + "\n".join(findings) + "\n\n" + request
+    return "Findings:\n" + "\n".join(findings) + "\n\n" + request if findings else request
 
 
 def _cost(said: Said, count: Count) -> int:
@@ -181,7 +181,7 @@ def _cost(said: Said, count: Count) -> int:
 def _fit(findings: Sequence[str], room: int, count: Count) -> list[str]:
     """Cut the longest findings so that all fit into `room` tokens; short ones stay whole."""
     sizes = [count(finding) + 1 for finding in findings]
-    share = _level(sizes, room - count(_with_findings([], "")))
+    share = _level(sizes, room - count(_with_findings([""], "")))
     return [
         _shorten(text, share, count) if size > share else text
         for text, size in zip(findings, sizes, strict=True)

@@ -23,8 +23,8 @@ _MEMORY_MB = {"llama.cpp": 400, "transformers": 1500, "openai": 50}
 """For the embedded default and models of its size; weights and context together."""
 
 # A phrase of 12 characters or more that stands three times at the end: a small model that is caught in it
-# never leaves it.
-_LOOP = re.compile(r"(.{12,200}?)\1\1$", re.DOTALL)
+# never leaves it. (Sampling penalties against repetition were tried: they also punish quoting a finding.)
+_LOOP = re.compile(r"(\S.{10,198}?\S)(?:\s*\1){2}$", re.DOTALL)
 
 
 def create(setup: Setup) -> Chat:
@@ -50,9 +50,8 @@ class Chat(Specialist):
         """Load the model and let it read what every prompt begins with."""
         if self._options.backend == "openai":
             return
-        await in_thread(
-            lambda: list(self._answer(Task("load", "chat", instruction="Hi", params={"max_tokens": 1})))
-        )
+        hello = Task("load", "chat", instruction="Hello", params={"max_tokens": 1})
+        await in_thread(lambda: list(self._answer(hello)))
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
         async for piece in stream(lambda: self._answer(task)):
@@ -70,7 +69,7 @@ class Chat(Specialist):
             for piece in pieces:
                 answer += piece
                 yield piece
-                if piece and _LOOP.search(answer[-600:]):
+                if piece and _LOOP.search(answer[-800:]):
                     return
         finally:
             pieces.close()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import openai
 import pytest
 
 from orchestrator.config import Config
@@ -22,6 +24,7 @@ from specialists.errors import (
     TransientFailure,
     Unavailable,
 )
+from specialists.models import DEFAULTS, ModelStore
 from specialists.registry import BUILT_IN
 from specialists.threads import in_thread
 
@@ -38,6 +41,12 @@ from serving.runtime import RayRuntime  # noqa: E402
 
 pytestmark = pytest.mark.ray
 
+TICKER = "embed"
+"""The ticker stands in the place of the embedder, so that it can be called over HTTP as well."""
+
+USED = {"chat", "vision", "ocr", "asr", "tts", "imagegen"}
+"""Of the specialists with models, those that the tests of the API need; imagegen has none by default."""
+
 STOP_SECONDS = 0.25
 """The budget from cancelling a call to an idle replica."""
 
@@ -53,25 +62,28 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, model_store: ModelStore) -> Iterator[Served]:
+    for name in USED & DEFAULTS.keys():
+        for uri in DEFAULTS[name]:
+            model_store.resolve(uri)
     folder = tmp_path_factory.mktemp("ray")
     ticks = folder / "ticks"
     ticks.touch()
     parts = {
         "burst": {"use": "ray_parts:create_burst"},
-        "ticker": {"use": "ray_parts:Ticker", "log": str(ticks)},
+        TICKER: {"use": "ray_parts:Ticker", "log": str(ticks)},
         "faulty": {"use": "ray_parts:Faulty"},
         "digest": {"use": "ray_parts:Digest"},
-        "through": {"use": "ray_parts:Composite", "others": "ticker digest missing"},
+        "through": {"use": "ray_parts:Composite", "others": f"{TICKER} digest missing"},
         "missing": {"use": "ray_parts:Missing"},
         "broken": {"use": "ray_parts:Broken"},
     }
     port = _free_port("127.0.0.1", 0)
     config = Config.model_validate(
         {
-            "engine": {"data": folder / "data"},
+            "engine": {"data": folder / "data", "models": model_store.root},
             "server": {"port": port},
-            "specialists": {**{name: {"enabled": False} for name in BUILT_IN}, **parts},
+            "specialists": {**{name: {"enabled": name in USED} for name in BUILT_IN}, **parts},
         }
     )
     bound, cards = hosts(config)
@@ -125,20 +137,20 @@ async def test_small_chunks_travel_in_batches(served: Served) -> None:
 
 async def test_a_stream_is_read_while_it_is_written(runtime: RayRuntime) -> None:
     started = time.perf_counter()
-    async for chunk in runtime.run(Task("t", "ticker")):
+    async for chunk in runtime.run(Task("t", TICKER)):
         assert chunk.text == "tick "
         break  # the 500 ticks of the whole answer take 5 s
     assert time.perf_counter() - started < 2.5
 
 
-@pytest.mark.parametrize("name", ["ticker", "through"])
+@pytest.mark.parametrize("name", [TICKER, "through"])
 async def test_cancelling_the_reader_stops_the_replica(
     served: Served, runtime: RayRuntime, name: str
 ) -> None:
     ticking = asyncio.Event()
 
     async def read() -> None:
-        async for _ in runtime.run(Task("t", name, instruction="ticker")):
+        async for _ in runtime.run(Task("t", name, instruction=TICKER)):
             ticking.set()
 
     reader = asyncio.create_task(read())
@@ -153,7 +165,7 @@ async def test_cancelling_the_reader_stops_the_replica(
 async def test_cancelling_by_task_id_stops_the_replica(served: Served, runtime: RayRuntime) -> None:
     cancelled = 0.0
     with pytest.raises(asyncio.CancelledError):
-        async for _ in runtime.run(Task("mine", "ticker")):
+        async for _ in runtime.run(Task("mine", TICKER)):
             cancelled = cancelled or time.monotonic()
             await runtime.cancel("mine")
     assert await last_tick(served.ticks) - cancelled < STOP_SECONDS
@@ -161,7 +173,7 @@ async def test_cancelling_by_task_id_stops_the_replica(served: Served, runtime: 
 
 async def test_a_deadline_stops_the_replica(served: Served, runtime: RayRuntime) -> None:
     with pytest.raises(DeadlineExceeded):
-        await text(runtime, Task("t", "ticker", deadline=0.3))
+        await text(runtime, Task("t", TICKER, deadline=0.3))
     ended = time.monotonic()
     assert await last_tick(served.ticks) - ended < STOP_SECONDS
 
@@ -256,3 +268,69 @@ def test_specialists_that_require_each_other_are_refused() -> None:
     }
     with pytest.raises(BadConfig, match="one -> two -> one"):
         hosts(Config.model_validate({"specialists": tables}))
+
+
+@pytest.fixture
+async def client(served: Served) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as client:
+        yield client
+
+
+async def ask(client: openai.AsyncOpenAI, *content: dict[str, object]) -> list[str]:
+    """The pieces of a streamed reply."""
+    stream = await client.chat.completions.create(
+        model="antiphon", messages=[{"role": "user", "content": list(content)}], stream=True
+    )
+    return [
+        piece
+        async for chunk in stream
+        if (piece := chunk.choices[0].delta.content if chunk.choices else None)
+    ]
+
+
+async def test_the_api_lists_the_specialists(client: openai.AsyncOpenAI) -> None:
+    names = {model.id async for model in client.models.list()}
+    assert {"antiphon", "antiphon/chat", "antiphon/asr", "antiphon/burst"} <= names
+
+
+async def test_the_api_streams_a_chat(client: openai.AsyncOpenAI) -> None:
+    pieces = await ask(client, {"type": "text", "text": "Tell me something about the sea."})
+    assert len(pieces) > 1
+    assert "".join(pieces).strip()
+
+
+async def test_the_api_sees_a_picture(client: openai.AsyncOpenAI, media: Path) -> None:
+    data = base64.b64encode((media / "cat.jpg").read_bytes()).decode()
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}}
+    pieces = await ask(client, {"type": "text", "text": "What is in this picture?"}, picture)
+    assert "cat" in "".join(pieces)
+
+
+async def test_the_api_transcribes(client: openai.AsyncOpenAI, media: Path) -> None:
+    heard = await client.audio.transcriptions.create(model="antiphon/asr", file=media / "speech.flac")
+    assert "ask not what your country can do for you" in heard.text
+
+
+async def test_the_api_speaks(client: openai.AsyncOpenAI) -> None:
+    spoken = await client.audio.speech.create(
+        model="antiphon/tts", voice="joe", input="Good morning.", response_format="wav"
+    )
+    assert spoken.content[:4] == b"RIFF"
+    assert len(spoken.content) > 20_000
+
+
+async def test_the_api_says_what_to_configure_for_a_picture_made(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.APIError, match=r"\[specialists.imagegen\]"):
+        await ask(client, {"type": "text", "text": "Draw me a picture of a cat."})
+
+
+async def test_a_client_that_leaves_stops_the_replica(served: Served, client: openai.AsyncOpenAI) -> None:
+    before = served.ticks.stat().st_size
+    call = asyncio.create_task(client.embeddings.create(model=f"antiphon/{TICKER}", input="tick"))
+    while served.ticks.stat().st_size == before:
+        await asyncio.sleep(0.01)
+    left = time.monotonic()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert await last_tick(served.ticks) - left < STOP_SECONDS

@@ -46,6 +46,9 @@ class Prompt(TextArea):
         )
         self.said = History()
 
+    def on_mount(self) -> None:
+        self.cursor_blink = False  # nothing moves unless something happens
+
     def on_key(self, event: events.Key) -> None:
         if event.key == "enter":
             self.post_message(self.Submitted(self.text))

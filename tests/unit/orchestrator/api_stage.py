@@ -41,7 +41,9 @@ def serve_in(folder: Path) -> Serve:
     """Serves an engine whose specialists are `cast()` with the given ones in place of their namesakes."""
 
     @asynccontextmanager
-    async def served(*replaced: Specialist, key: str = KEY, **tables: Mapping[str, object]) -> AsyncIterator[Served]:
+    async def served(
+        *replaced: Specialist, key: str = KEY, **tables: Mapping[str, object]
+    ) -> AsyncIterator[Served]:
         specialists = cast() | {s.card.name: s for s in replaced}
         engine = {"data": folder / "data", "models": folder}
         config = Config.model_validate({"engine": engine, **tables})
@@ -49,7 +51,9 @@ def serve_in(folder: Path) -> Serve:
         async with (
             Orchestrator.open(config, runtime=runtime) as orchestrator,
             listening(build(orchestrator), "127.0.0.1", 0) as server,
-            httpx.AsyncClient(base_url=server.url, headers={"authorization": f"Bearer {key}"}) as http,
+            httpx.AsyncClient(
+                base_url=server.url, headers={"authorization": f"Bearer {key}"}, timeout=60
+            ) as http,
             openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0) as client,
         ):
             yield Served(server.url, orchestrator, http, client)

@@ -8,7 +8,6 @@ import io
 import wave
 from pathlib import Path
 
-import httpx
 import openai
 import pytest
 
@@ -32,7 +31,11 @@ async def test_a_whole_answer(serve: Serve) -> None:
         answer = await served.openai.chat.completions.create(model="antiphon", messages=QUESTION)
     (choice,) = answer.choices
     assert choice.message.content == "Paris is the capital."
-    assert (choice.message.role, choice.finish_reason, answer.object) == ("assistant", "stop", "chat.completion")
+    assert (choice.message.role, choice.finish_reason, answer.object) == (
+        "assistant",
+        "stop",
+        "chat.completion",
+    )
     assert answer.usage is None
     extra = answer.model_extra["antiphon"]
     assert (extra["outcome"], extra["calls"], extra["problems"]) == ("answered", ["chat"], [])
@@ -73,7 +76,10 @@ async def test_a_picture_reaches_the_specialist_that_sees(serve: Serve) -> None:
 
 
 async def test_sound_and_files_are_accepted(serve: Serve, media: Path) -> None:
-    sound = {"type": "input_audio", "input_audio": {"data": b64((media / "question.wav").read_bytes()), "format": "wav"}}
+    sound = {
+        "type": "input_audio",
+        "input_audio": {"data": b64((media / "question.wav").read_bytes()), "format": "wav"},
+    }
     film = (media / "clip.mp4").read_bytes()
     file = {"type": "file", "file": {"file_data": data_url(film, "video/mp4"), "filename": "clip.mp4"}}
     async with serve() as served:
@@ -98,7 +104,11 @@ async def test_a_spoken_answer_carries_its_sound_and_words(serve: Serve) -> None
             assert file.getnframes() * 2 % len(PCM) == 0 and file.getnframes()
         # The id stands for the words in the next request.
         chat = served.engine.runtime._specialists["chat"]
-        later = [*QUESTION, {"role": "assistant", "audio": {"id": message.audio.id}}, *asking("And of Italy?")]
+        later = [
+            *QUESTION,
+            {"role": "assistant", "audio": {"id": message.audio.id}},
+            *asking("And of Italy?"),
+        ]
         await served.openai.chat.completions.create(model="antiphon", messages=later)
         assert "Paris is the capital." in [m.text for m in chat.tasks[-1].context]
 
@@ -106,7 +116,10 @@ async def test_a_spoken_answer_carries_its_sound_and_words(serve: Serve) -> None
 async def test_streamed_speech_is_pcm_at_24_khz(serve: Serve) -> None:
     async with serve() as served:
         stream = await served.openai.chat.completions.create(
-            model="antiphon", messages=QUESTION, stream=True, modalities=["text", "audio"],
+            model="antiphon",
+            messages=QUESTION,
+            stream=True,
+            modalities=["text", "audio"],
             audio={"voice": "joe", "format": "pcm16"},
         )
         audio = [c.choices[0].delta.audio async for c in stream if c.choices[0].delta.audio is not None]
@@ -232,7 +245,10 @@ REFUSED: list[tuple[dict[str, object], str | None]] = [
     ({"messages": [{"role": "user", "content": "  "}]}, "messages[0].content"),
     ({"messages": [{"role": "user", "content": 7}]}, "messages[0].content"),
     ({"messages": asking({"type": "video_url"})}, "messages[0].content[0]"),
-    ({"messages": asking("Hi", {"type": "image_url", "image_url": {}})}, "messages[0].content[1].image_url.url"),
+    (
+        {"messages": asking("Hi", {"type": "image_url", "image_url": {}})},
+        "messages[0].content[1].image_url.url",
+    ),
     ({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}, *QUESTION]}, "messages[0].audio.id"),
     ({"session": "../etc"}, "session '../etc'"),
     ({"session": "x" * 200}, None),

@@ -11,11 +11,13 @@ from orchestrator.speech.endpoint import patience
 
 BACKCHANNELS = [
     "Mm-hm.", "Mm-hmm.", "MMM.", "Mm.", "Uh-huh.", "Uhuh", "Hmm.", "Emm...", "Oh.", "Ah!", "Yeah.",
-    "Yeah, yeah.", "Right.", "Okay.", "OK", "I see.", "Oh, I see.", "That's right.", "Sure.", "Really?", "Yes, exactly.",
+    "Yeah, yeah.", "Right.", "Okay.", "OK", "I see.", "Oh, I see.", "That's right.", "Sure.", "Really?",
+    "Yes, exactly.",
 ]  # fmt: skip
 INTERRUPTIONS = [
     "Stop.", "Wait.", "No.", "No, no.", "Okay, stop.", "Yeah, wait.", "Wait, stop!",
-    "Right, but what about cats?", "Hold on.", "What time is it?", "Yes, and the red one?", "I", "the", "tell me",
+    "Right, but what about cats?", "Hold on.", "What time is it?", "Yes, and the red one?",
+    "I", "the", "tell me",
 ]  # fmt: skip
 
 

@@ -34,6 +34,7 @@ from specialists.errors import SpecialistFailed, Unavailable
 from specialists.fakes import card
 from specialists.runtime import LocalRuntime
 from tests.unit.orchestrator import virtual
+from tests.unit.orchestrator.conftest import Open
 
 RATE = 16_000
 LEVEL = 0.5
@@ -71,9 +72,8 @@ class Actor:
         yield TurnStarted(turn=number, message=message("user", text), voice=voice)
         if isinstance(reply, Exception):
             raise reply
-        outcome = (
-            "interrupted" if await self._stopped(self.thinks if reply is not None else 1e6) else "answered"
-        )
+        stopped = await self._stopped(1e6 if reply is None else self.thinks)
+        outcome = "interrupted" if stopped else "answered"
         for index, (words, seconds) in enumerate(reply or ()):
             if outcome == "interrupted":
                 break
@@ -311,9 +311,8 @@ def test_a_reply_that_cannot_be_spoken_is_named(talk: Talk, question: np.ndarray
 
 
 def test_a_reply_that_lasts_too_long_ends_with_the_conversation(talk: Talk, question: np.ndarray) -> None:
-    done = talk(
-        question, Actor([(("A saga without an end.", 100.0),)]), Hears("What is the capital of France?")
-    )
+    actor = Actor([(("A saga without an end.", 100.0),)])
+    done = talk(question, actor, Hears("What is the capital of France?"))
     (heard,) = done.actor.of(Heard)
     assert not heard.complete and heard.heard.startswith("A saga")
     assert done.actor.kept == [heard.heard]
@@ -345,6 +344,34 @@ def test_without_a_recogniser_nobody_can_talk(tmp_path: Path, question: np.ndarr
         with pytest.raises(Unavailable, match="asr") as caught:
             virtual.run(load())
         assert caught.value.remedy
+
+
+async def test_a_conversation_is_recorded_in_the_session(
+    open_engine: Open, media: Path, tmp_path: Path
+) -> None:
+    """The engine itself, in real time, with scripted specialists."""
+    async with open_engine() as engine:
+        session = engine.session("spoken")
+        device = WavPair(media / "question.wav", tmp_path / "a.wav")
+        await Conversation(session, device, engine.runtime, engine.config).run()
+    async with open_engine() as engine:
+        recorded: list[Event] = []
+        async for event in engine.session("spoken").events():
+            recorded.append(event)
+            if len(recorded) > 1 and event.type == "session.opened":
+                break
+        assert engine.session("spoken").history.messages[-1].text == "Paris is the capital."
+    assert [event.seq for event in recorded] == list(range(1, len(recorded) + 1))
+    (started,) = (event for event in recorded if isinstance(event, TurnStarted))
+    assert started.voice and started.message.text == "Move the meeting to Friday."
+    (heard,) = (event for event in recorded if isinstance(event, Heard))
+    assert heard.complete and heard.turn == started.turn
+    assert [event.state for event in recorded if isinstance(event, FloorChanged)] == [
+        "person",
+        "assistant",
+        "assistant",
+        "nobody",
+    ]
 
 
 def test_the_two_files_belong_together(media: Path) -> None:

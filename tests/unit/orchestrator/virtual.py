@@ -1,4 +1,4 @@
-"""Virtual time: an event loop whose clock jumps to the next thing that is due, so that seconds cost nothing."""
+"""Virtual time: an event loop whose clock jumps to the next thing that is due."""
 
 from __future__ import annotations
 

@@ -6,48 +6,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from specialists.clauses import ClauseSplitter, speakable
+from specialists.clauses import ClauseSplitter, speakable, split
 
-PIECES = st.sampled_from(
-    [
-        *[
-            "word",
-            "A",
-            "3.5",
-            "10:30",
-            "e.g.",
-            "Dr.",
-            "no.",
-            "etc.",
-            "1.",
-            "I.",
-            "J.",
-            "?!",
-            "...",
-            "。",
-            "」",
-            "，",
-            ",",
-            ";",
-            ":",
-            "—",
-            "**",
-            "`",
-            "```",
-            "-",
-            "#",
-            "|",
-            "---",
-            "é",
-        ]
-    ]
-    + [" ", "  ", "\n", "\n\n", "\t", "\n```\n", " - ", '"', "\u200b"]
-    + ["x" * 70, "y" * 230, "z" * 420, "https://a.example/x,y.html"]
-)
+WORDS = "word A 3.5 10:30 e.g. Dr. no. etc. 1. I. J. ?! ... 。 」 ， , ; : — ** ` ``` - # | --- é"
+SPACES = (" ", "  ", "\n", "\n\n", "\t", "\n```\n", " - ", '"', "\u200b")
+LONG = ("x" * 70, "y" * 230, "z" * 420, "https://a.example/x,y.html")
+PIECES = st.sampled_from((*WORDS.split(), *SPACES, *LONG))
 TEXTS = st.lists(PIECES, max_size=40).map("".join) | st.text(max_size=200)
 
 
-def split(text: str, sizes: list[int] | None = None) -> list[str]:
+def fed(text: str, sizes: list[int] | None = None) -> list[str]:
     splitter, clauses, at = ClauseSplitter(), [], 0
     for size in sizes or []:
         clauses += splitter.feed(text[at : at + size])
@@ -59,15 +27,15 @@ def split(text: str, sizes: list[int] | None = None) -> list[str]:
 @example("etc." + " " * 300 + "x", [1] * 40)
 @example("\n\n```\ncode. More.\n```\nText", [1] * 40)
 def test_clauses_are_the_text_however_it_arrives(text: str, sizes: list[int]) -> None:
-    clauses = split(text, sizes)
+    clauses = fed(text, sizes)
     assert "".join(clauses).rstrip() == text.rstrip()
-    assert clauses == split(text)
-    assert clauses == split(text, [1] * len(text))
+    assert clauses == fed(text)
+    assert clauses == fed(text, [1] * len(text))
 
 
 @given(TEXTS)
 def test_no_clause_is_blank_or_endless(text: str) -> None:
-    for clause in split(text):
+    for clause in fed(text):
         assert clause.strip()
         assert "```" in clause or len(clause.lstrip()) <= 401
 
@@ -93,7 +61,7 @@ def test_speakable_text_is_clean(text: str) -> None:
     ],
 )
 def test_a_later_sentence_stays_whole(text: str) -> None:
-    assert split(f"Well then. Good. {text} End.")[2].strip() == text
+    assert fed(f"Well then. Good. {text} End.")[2].strip() == text
 
 
 @pytest.mark.parametrize(
@@ -109,12 +77,12 @@ def test_a_later_sentence_stays_whole(text: str) -> None:
     ],
 )
 def test_cuts(text: str, clauses: list[str]) -> None:
-    assert split(text) == clauses
+    assert fed(text) == clauses
 
 
 def test_the_first_clause_comes_early_and_later_ones_are_longer() -> None:
     sentence = "Of course, I can tell you about it, and about the others, and the ones after, " * 4
-    lengths = [len(clause) for clause in split(sentence)]
+    lengths = [len(clause) for clause in fed(sentence)]
     assert lengths[0] < 15
     assert lengths[0] < lengths[1] < lengths[2]
 
@@ -125,6 +93,20 @@ def test_a_clause_is_out_as_soon_as_it_is_certain() -> None:
     assert splitter.feed(" ") == ["One moment. "]
     assert splitter.feed("I look") == []
     assert splitter.flush() == ["I look"]
+
+
+@given(TEXTS)
+def test_a_clause_is_not_split_again(text: str) -> None:
+    for clause in fed(text):
+        assert split(clause) == [clause]
+
+
+def test_a_whole_text_is_cut_like_a_stream_unless_it_is_one_clause() -> None:
+    sentence = "Well then, I think that it will rain, so take an umbrella."
+    assert split(sentence) == [sentence]
+    assert split(sentence * 2) == fed(sentence * 2)
+    assert split(f"{sentence} Bye.") == fed(f"{sentence} Bye.")
+    assert split(" ") == []
 
 
 def test_flush_begins_a_new_text() -> None:

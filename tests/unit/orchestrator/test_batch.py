@@ -1,0 +1,75 @@
+"""Requests as JSON lines in, plans as JSON lines out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.batch import plan_line, read_catalogue, read_lines, to_json
+from orchestrator.controller.exemplar import ExemplarController
+from specialists.errors import BadInput
+from tests.unit.orchestrator.test_planner import CARDS
+
+LINE = {
+    "id": "r1",
+    "text": "What does this page say? Read it to me.",
+    "attachments": ["image"],
+    "history": [{"role": "user", "text": "hello", "attachments": []}, {"role": "assistant", "text": "Hi!"}],
+}
+
+
+async def test_an_answer_has_exactly_the_documented_fields(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps(LINE) + "\n\n")
+    (line,) = read_lines(source)
+    answer = json.loads(to_json(line.id, *await plan_line(line, ExemplarController(), CARDS)))
+    assert set(answer) == {"id", "steps", "outputs", "reuse", "controls"}
+    assert answer["id"] == "r1"
+    assert answer["steps"] == [
+        {"id": "s1", "specialist": "ocr", "after": []},
+        {"id": "s2", "specialist": "tts", "after": ["s1"]},
+    ]
+    assert answer["reuse"] is False
+    assert "speech" in answer["outputs"]
+    assert all(isinstance(token, str) for token in answer["controls"])
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("{not json}", "line 1"), ('{"text": "no id"}', "id"), ('{"id": 1, "attachments": "image"}', "attachments")],
+)
+def test_a_bad_line_is_named(tmp_path: Path, text: str, named: str) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text(text)
+    with pytest.raises(BadInput) as refused:
+        read_lines(source)
+    assert named in str(refused.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no such file"):
+        read_lines(tmp_path / "nowhere.jsonl")
+
+
+async def test_a_catalogue_replaces_the_registry(tmp_path: Path) -> None:
+    tools = [
+        {"name": "denoise", "description": "Removes noise from a recording", "consumes": ["audio"], "produces": ["audio"]},
+        {"name": "listen", "description": "Writes down speech", "consumes": ["audio"], "produces": ["text"]},
+    ]
+    path = tmp_path / "tools.json"
+    path.write_text(json.dumps(tools))
+    cards = read_catalogue(path)
+    source = tmp_path / "in.jsonl"
+    source.write_text(json.dumps({"id": 1, "text": "remove the noise from this", "attachments": ["audio"]}))
+    (line,) = read_lines(source)
+    planned, _ = await plan_line(line, ExemplarController(), cards)
+    assert "denoise" in [step.specialist for step in planned.steps]
+
+
+def test_a_bad_catalogue_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    path.write_text('[{"name": "x", "description": "no kinds"}]')
+    with pytest.raises(BadInput, match="consumes"):
+        read_catalogue(path)
