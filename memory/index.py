@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from sqlite3 import Connection
@@ -67,7 +68,8 @@ class VectorIndex:
             only: Any = None  # faiss fills its classes in at run time; its types do not know this one
             if allowed is not None:
                 only = cast(Any, faiss.SearchParameters)(sel=faiss.IDSelectorBatch(allowed))
-            cosines, rows = index.search(vector[None, :], k, params=only)
+            with _one_thread():
+                cosines, rows = index.search(vector[None, :], k, params=only)
         found = [(int(r), float(c)) for r, c in zip(rows[0], cosines[0], strict=True) if r >= 0]
         return sorted(found, key=lambda hit: (-hit[1], -hit[0]))
 
@@ -134,6 +136,19 @@ class VectorIndex:
                 index: Any = faiss.deserialize_index(np.frombuffer(payload, dtype=np.uint8))
                 if index.d == dimension:
                     self._index, self._mark, self._saved = index, mark, mark
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One query gains nothing from OpenMP's team, and on a busy machine it waits for its slowest member."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _empty(dimension: int) -> faiss.IndexIDMap:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import httpx
 
-from memory.log import SessionInfo
+from memory.log import SessionInfo, session_name
 from orchestrator.events import Event, from_dict
 from orchestrator.session import Attachment
 from specialists import errors
@@ -69,8 +69,8 @@ class Client:
         await self._http.aclose()
 
     def session(self, name: str) -> RemoteSession:
-        """The session of this name; it begins with its first turn."""
-        return RemoteSession(name, self)
+        """The session of this name; it begins with its first turn. Raises BadInput for an unusable name."""
+        return RemoteSession(session_name(name), self)
 
     async def sessions(self) -> list[SessionInfo]:
         """The sessions there are, the one last used first."""
@@ -247,7 +247,7 @@ def _from_body(values: Any) -> AntiphonError:
             str(said.get("message")), part="server", remedy="Give the key with --api-key or $ANTIPHON_API_KEY"
         )
     # The message names the part already.
-    return _ERRORS.get(str(said.get("code")), Ours)(str(said.get("message")).rstrip("."))
+    return _ERRORS.get(str(said.get("code")), Unavailable)(str(said.get("message")).rstrip("."))
 
 
 @contextmanager

@@ -40,7 +40,6 @@ class Ingress:
     async def _open(self, outer: Starlette) -> AsyncIterator[None]:
         # A lifespan is one task from beginning to end, as the task groups of the orchestrator ask for.
         from orchestrator.api.app import build
-
         from orchestrator.engine import Orchestrator
 
         async with Orchestrator.open(self._config, runtime=self._runtime) as orchestrator:

@@ -223,7 +223,7 @@ def _continue(http: httpx.Client, link: Link, target: Path, report: Report) -> N
         total = link.size or have + int(response.headers.get("content-length", 0))
         report(have, total)
         with target.open("ab" if have else "wb") as file:
-            for block in response.iter_raw(1 << 18):
+            for block in response.iter_raw():  # as they come: a larger block would be lost when it breaks
                 file.write(block)
                 have += len(block)
                 report(have, max(total, have))

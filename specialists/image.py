@@ -25,8 +25,8 @@ _PROMPT = 4000
 """Longest description, in characters; encoders read far less."""
 
 _CONFIGURE = (
-    "Name a model in the configuration: [specialists.imagegen] "
-    'model = "hf:stabilityai/sd-turbo", steps = 2, guidance = 0.0'
+    "Add to the configuration, under [specialists.imagegen]: "
+    'model = "hf:stabilityai/sd-turbo"; steps = 2; guidance = 0.0'
 )
 _INSTALL = "pip install 'antiphon[diffusers]'"
 

@@ -81,7 +81,7 @@ class LocalRuntime:
         return dict(self._health)
 
     async def load(self, name: str) -> None:
-        specialist = self._find(name)
+        specialist = self.specialist(name)
         await specialist.load()
         self._health[name] = replace(self._health[name], state="ready")
 
@@ -90,7 +90,7 @@ class LocalRuntime:
             running.cancel()
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
-        specialist = self._find(task.specialist)
+        specialist = self.specialist(task.specialist)
         if not specialist.card.available:
             raise Unavailable(
                 "this specialist is not available", part=task.specialist, remedy=specialist.card.remedy
@@ -151,7 +151,8 @@ class LocalRuntime:
         except Exception as error:
             raise SpecialistFailed(f"{type(error).__name__}: {error}", part=task.specialist) from error
 
-    def _find(self, name: str) -> Specialist:
+    def specialist(self, name: str) -> Specialist:
+        """The specialist of that name. Raises UnknownName."""
         try:
             return self._specialists[name]
         except KeyError:

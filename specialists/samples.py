@@ -56,9 +56,7 @@ def make_samples() -> dict[Kind, tuple[Sample, Sample]]:
     }
 
 
-_LIGHTHOUSE = (
-    "The keeper of the lighthouse wrote a letter. It was long, and the ink was blue. He sent it in May."
-)
+_LIGHTHOUSE = "The keeper of the lighthouse wrote a letter. It was long. He sent it in May."
 _HARBOUR = "Two ships left the harbour at dawn. One went north, the other one south. Nobody saw them again."
 
 

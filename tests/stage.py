@@ -89,6 +89,7 @@ class StagedSession:
                     raise line
                 if isinstance(line, Gate):
                     if await self._stopped_at(line):
+                        yield self._put(TurnFinished(outcome="interrupted"))
                         return
                 else:
                     yield self._put(line)
@@ -102,8 +103,6 @@ class StagedSession:
         finally:
             for wait in waits:
                 wait.cancel()
-        if self._interrupted.is_set():
-            self._put(TurnFinished(outcome="interrupted"))
         return self._interrupted.is_set()
 
     async def interrupt(self, *, heard: str | None = None) -> None:

@@ -47,7 +47,7 @@ class Foot(VerticalGroup):
 class AntiphonApp(App[None]):
     """The conversation above, the composer and the status line below. `clock` is in seconds."""
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Antiphon"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "stop_or_quit", "Stop, quit", priority=True, show=False),

@@ -12,6 +12,7 @@ from specialists.errors import AntiphonError, Ours
 from tui.messages import Broken, Happened, Outgoing, Post, TurnOver
 
 _FRAME = 0.03  # seconds: events that arrive within one are shown together
+_PATIENCE = 5.0  # seconds that an interrupted turn has to end by itself
 
 
 def ours(error: Exception) -> Ours:
@@ -58,11 +59,13 @@ class Follower:
             self.interrupt()
 
     def interrupt(self) -> None:
-        """Stop the running turn; asked again while it still runs, stop waiting for it."""
+        """Stop the running turn, or take back what waits; asked again, stop waiting for the turn's end."""
         if self._turn is None or self._session is None:
-            return
-        if self._stopping is None:
-            self._stopping = asyncio.create_task(self._interrupt(self._session))
+            while not self._outgoing.empty():
+                self._outgoing.get_nowait()
+                self._post(TurnOver())
+        elif self._stopping is None:
+            self._stopping = asyncio.create_task(self._interrupt(self._session, self._turn))
         else:
             self._stopping.cancel()
             self._turn.cancel()
@@ -76,12 +79,13 @@ class Follower:
             self._told.notify_all()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _interrupt(self, session: Session) -> None:
+    async def _interrupt(self, session: Session, turn: asyncio.Task[None]) -> None:
         try:
-            await session.interrupt()
-        except AntiphonError:
-            if self._turn is not None:
-                self._turn.cancel()
+            async with asyncio.timeout(_PATIENCE):
+                await session.interrupt()
+                await asyncio.wait({turn})
+        except (AntiphonError, TimeoutError):
+            turn.cancel()
 
     def _read(self, session: Session) -> None:
         if self._reader is None or self._reader.done():

@@ -94,7 +94,8 @@ async def session_events(
     scope = scope_of(request)
     session = service_of(request).session(name, scope)
     events = _events(session, since if last_event_id is None else last_event_id, scope)
-    return StreamedAnswer(events, media_type="text/event-stream", events=True)
+    stopping = service_of(request).stopping
+    return StreamedAnswer(events, media_type="text/event-stream", events=True, until=stopping)
 
 
 @router.get("/sessions", response_model=None)

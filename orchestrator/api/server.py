@@ -12,17 +12,17 @@ from fastapi import FastAPI
 
 from specialists.errors import Unavailable
 
-GRACE_SECONDS = 5
-"""How long requests that are under way at the end may go on; event streams have no end of their own."""
+GRACE_SECONDS = 20
+"""How long turns that are under way at the end may go on."""
 
 
 class Server:
     """A listening server: `url` is where, `stop` lets it end and `wait` until it has."""
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
-        self._socket = _listen(host, port)
-        name = f"[{host}]" if ":" in host else host
-        self.url = f"http://{name}:{self._socket.getsockname()[1]}"
+    def __init__(self, app: FastAPI, listener: socket.socket) -> None:
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._stopping: asyncio.Event = app.state.service.stopping
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -31,10 +31,11 @@ class Server:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         self._server = _Uvicorn(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="http")
+        self._task = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
 
     def stop(self) -> None:
         """End gracefully; a second call ends at once."""
+        self._stopping.set()
         self._server.force_exit = self._server.should_exit
         self._server.should_exit = True
 
@@ -43,9 +44,9 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: FastAPI, host: str, port: int) -> AsyncIterator[Server]:
-    """Serve `app` at `host` and `port`, or at a free port for 0. Raises Unavailable for one that is taken."""
-    server = Server(app, host, port)
+async def listening(app: FastAPI, listener: socket.socket) -> AsyncIterator[Server]:
+    """Serve an application of `orchestrator.api.app.build` at a socket of `bind`."""
+    server = Server(app, listener)
     try:
         yield server
     finally:
@@ -60,7 +61,8 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """A socket at `host` and `port`, or at a free port for 0. Raises Unavailable for one that is taken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         # The protocol is named so that asyncio knows it for TCP: only then it sends small pieces at once.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ class Service:
 
     engine: Orchestrator
     transcripts: Transcripts = field(default_factory=Transcripts)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server is to end; what has no end of its own then ends."""
 
     def card(self, name: str) -> Card:
         """The Card of an available specialist. Raises Unavailable, with what to do."""

@@ -71,10 +71,17 @@ class StreamedAnswer(Response):
 
     The answer begins with the first item: an error before it becomes an ordinary error answer. With
     `events` set the items are server-sent events: silence is filled with comments, and an error after the
-    first item becomes an event. One task iterates the generator from its start to its close.
+    first item becomes an event. With `until` it ends when that is set. One task iterates the generator from its start to its close.
     """
 
-    def __init__(self, items: AsyncGenerator[bytes, None], *, media_type: str, events: bool = False) -> None:
+    def __init__(
+        self,
+        items: AsyncGenerator[bytes, None],
+        *,
+        media_type: str,
+        events: bool = False,
+        until: asyncio.Event | None = None,
+    ) -> None:
         super().__init__(media_type=media_type)
         del self.headers["content-length"]
         if events:
@@ -82,6 +89,7 @@ class StreamedAnswer(Response):
             self.headers["x-accel-buffering"] = "no"
         self._items = items
         self._events = events
+        self._until = until
         self._started = asyncio.Event()
         self._sent = time.monotonic()
 
@@ -97,12 +105,16 @@ class StreamedAnswer(Response):
         others = [asyncio.create_task(disconnected(receive))]
         if self._events:
             others.append(asyncio.create_task(self._beat(sender)))
+        if self._until is not None:
+            others.append(asyncio.create_task(self._until.wait()))
         try:
             await asyncio.wait({reader, *others}, return_when=asyncio.FIRST_COMPLETED)
             if reader.done():
                 reader.result()
         finally:
             await ended(reader, *others)
+        if self._until is not None and self._until.is_set():
+            await self._end(send)
 
     async def _send_all(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with contextlib.aclosing(self._items) as items:
@@ -118,6 +130,9 @@ class StreamedAnswer(Response):
                 if not self._events:
                     raise  # the connection breaks, so that nobody takes half a file for a whole one
                 await send(_body(sse(api_error(error).body(), event="error")))
+        await self._end(send)
+
+    async def _end(self, send: Send) -> None:
         if not self._started.is_set():
             await self._start(send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from orchestrator.cli.common import ConfigPath, Json, print_json
 from orchestrator.config import Config, load
 from specialists.errors import UnknownName
 from specialists.models import DEFAULTS, ModelStore, Progress, parse_uri
 
 app = typer.Typer(help="List the models that are needed, and fetch them.", no_args_is_help=True)
 
-_ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file.")]
-
 
 @app.command("list")
 def list_(
-    config: _ConfigFile = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: ConfigPath = None,
+    as_json: Json = False,
 ) -> None:
     """Show every model the configuration needs: who uses it, its size, whether it is here."""
     settings = load(config)
     store = ModelStore(settings.engine.models)
     rows = [_row(store, uri, users) for uri, users in needed(settings).items()]
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print_json([asdict(row) for row in rows])
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table("model", "used by", "size", "here", title=f"Models in {store.root}", title_justify="left")
     for row in rows:
-        size = f"{row['bytes'] / 1e6:.0f} MB" if row["bytes"] else ""
-        table.add_row(
-            _short(row["uri"]), ", ".join(row["used_by"]), size, "yes" if row["installed"] else "no"
-        )
+        size = f"{row.bytes / 1e6:.1f} MB" if row.installed else ""
+        table.add_row(row.name, ", ".join(row.used_by), size, "yes" if row.installed else "no")
     Console().print(table)
 
 
@@ -48,7 +45,7 @@ def pull(
     names: Annotated[
         list[str] | None, typer.Argument(help="Specialists or model URIs; all that are needed by default.")
     ] = None,
-    config: _ConfigFile = None,
+    config: ConfigPath = None,
 ) -> None:
     """Fetch models, verify them and keep them."""
     settings = load(config)
@@ -102,22 +99,26 @@ def _chosen(config: Config, names: Sequence[str] | None) -> list[str]:
             uris += needed(config, [name])
         else:
             known = ", ".join(sorted({*DEFAULTS, *config.specialists}))
-            raise UnknownName(
-                "no specialist of this name", part=name, remedy=f"Known: {known}; or a model URI"
-            )
+            raise UnknownName("no specialist of this name", part=name, remedy=f"Known: {known}")
     return list(dict.fromkeys(uris))
 
 
-def _row(store: ModelStore, uri: str, users: tuple[str, ...]) -> dict[str, object]:
-    here = store.has(uri)
-    path = store.resolve(uri) if here else None
-    return {
-        "uri": uri,
-        "used_by": list(users),
-        "installed": here,
-        "path": str(path) if path else "",
-        "bytes": _size(path) if path else 0,
-    }
+@dataclass(frozen=True, slots=True)
+class _Row:
+    uri: str
+    name: str
+    used_by: tuple[str, ...]
+    installed: bool
+    path: str = ""
+    bytes: int = 0
+
+
+def _row(store: ModelStore, uri: str, users: tuple[str, ...]) -> _Row:
+    name = _name(uri)
+    if not store.has(uri):
+        return _Row(uri, name, users, installed=False)
+    path = store.resolve(uri)
+    return _Row(uri, name, users, installed=True, path=str(path), bytes=_size(path))
 
 
 def _size(path: Path) -> int:
@@ -125,14 +126,15 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _short(uri: object) -> str:
-    """A URI as a person reads it: without the checksum."""
-    return str(uri).partition("#")[0]
+def _name(uri: str) -> str:
+    """What a person reads of a URI: the package or repository and its version."""
+    model = parse_uri(uri)
+    return " ".join(filter(None, (model.name, model.version or model.revision)))
 
 
 def _fetch(store: ModelStore, uris: Sequence[str]) -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
     console = Console(file=sys.stderr)
@@ -141,10 +143,9 @@ def _fetch(store: ModelStore, uris: Sequence[str]) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Bars(*columns, console=console) as bars:
         for uri in uris:
-            model = parse_uri(uri)
-            bar = bars.add_task(f"{model.name} {model.version}".strip(), total=None)
+            bar = bars.add_task(_name(uri), total=None)
 
-            def show(progress: Progress, bar: int = bar) -> None:
+            def show(progress: Progress, bar: TaskID = bar) -> None:
                 bars.update(bar, completed=progress.done_bytes, total=progress.total_bytes or None)
 
             store.pull(uri, show)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from orchestrator.cli.common import ConfigPath
 
 if TYPE_CHECKING:
     from orchestrator.config import Config
@@ -24,7 +25,7 @@ def make_serve(start_ray: StartRay) -> Callable[..., None]:
         host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
         port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = None,
         ray: Annotated[bool, typer.Option("--ray", help="Deploy the specialists on Ray Serve.")] = False,
-        config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
+        config: ConfigPath = None,
     ) -> None:
         """Serve the HTTP API, which OpenAI clients speak."""
         from orchestrator.api.auth import check_exposure
@@ -48,13 +49,11 @@ def make_serve(start_ray: StartRay) -> Callable[..., None]:
 
 async def _serve(config: Config) -> None:
     from orchestrator.api.app import build
-    from orchestrator.api.server import listening
+    from orchestrator.api.server import bind, listening
     from orchestrator.engine import Orchestrator
 
-    async with (
-        Orchestrator.open(config) as orchestrator,
-        listening(build(orchestrator), config.server.host, config.server.port) as server,
-    ):
+    listener = bind(config.server.host, config.server.port)
+    async with Orchestrator.open(config) as orchestrator, listening(build(orchestrator), listener) as server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))

@@ -92,7 +92,7 @@ class _Fit:
             for name in exemplar.optional:
                 if name in self.names:
                     targets[i, self.names.index(name)] = OPTIONAL
-        kernel = self.similarity.matrix(requests)
+        kernel = self.similarity.matrix()
         self.alphas = np.stack([_solve(kernel, column) for column in targets.T], axis=1)
         self.combinations = tuple(dict.fromkeys(exemplar.decision for exemplar in exemplars))
         self.rows = np.stack([self.row(decision) for decision in self.combinations])
@@ -104,14 +104,19 @@ class _Fit:
         return np.array([*values, decision.reuse], dtype=float) * 2 - 1
 
 
-def _solve(kernel: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _weights(target: np.ndarray) -> np.ndarray:
+    """How much each exemplar counts for one decision: float64 [exemplars]."""
     positive, negative = (target > 0).sum(), (target < 0).sum()
     weight = np.where(target == OPTIONAL, 0.3, 1.0)
     if 0 < positive < negative:
         weight[target > 0] = min(RARE, negative / positive)
     elif 0 < negative < positive:
         weight[target < 0] = min(RARE, positive / negative)
-    return np.linalg.solve(kernel + RIDGE * np.diag(1 / weight), target)
+    return weight
+
+
+def _solve(kernel: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return np.linalg.solve(kernel + RIDGE * np.diag(1 / _weights(target)), target)
 
 
 def _rank(scores: np.ndarray, fit: _Fit, request: Request) -> list[tuple[Decision, float]]:

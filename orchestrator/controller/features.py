@@ -5,10 +5,10 @@ Each kernel is symmetric, positive and at most 1 for a request with itself, so t
 
 from __future__ import annotations
 
-import math
 import re
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -58,38 +58,44 @@ def facts(request: Request) -> np.ndarray:
     return np.array(values)
 
 
-class Vocabulary:
-    """Sparse tf-idf over grams: fitted once, then `similarity` of new requests to the fitted ones."""
+class Hashed:
+    """Tf-idf over hashed grams: fitted once, then the cosine of new requests to the fitted ones.
+
+    Grams share `BUCKETS` columns by their CRC-32 (feature hashing, Weinberger et al. 2009), so a fit is one
+    small dense matrix and a question one product with it.
+    """
+
+    BUCKETS = 1 << 13
 
     def __init__(self, documents: Sequence[Mapping[str, int]]) -> None:
-        seen = Counter(gram for document in documents for gram in document)
-        self._columns = {gram: i for i, gram in enumerate(seen)}
-        self._weights = np.array([math.log(1 + len(documents) / n) for n in seen.values()])
-        # Postings by gram: a request touches a few hundred of the many thousand grams.
-        rows: list[list[int]] = [[] for _ in seen]
-        values: list[list[float]] = [[] for _ in seen]
+        counts = np.zeros((len(documents), self.BUCKETS), np.float32)
         for row, document in enumerate(documents):
-            for column, value in zip(*self._unit(document), strict=True):
-                rows[column].append(row)
-                values[column].append(value)
-        self._rows = [np.array(r) for r in rows]
-        self._values = [np.array(v) for v in values]
-        self._size = len(documents)
+            for gram, count in document.items():
+                counts[row, self._bucket(gram)] += count
+        seen = (counts > 0).sum(axis=0)
+        self._weights = np.log1p(len(documents) / np.maximum(seen, 1)).astype(np.float32)
+        # Bucket by bucket, because a question touches a few hundred of them.
+        self._columns = np.ascontiguousarray(self._unit(counts).T)
 
     def similarity(self, document: Mapping[str, int]) -> np.ndarray:
-        """Cosine to every fitted document: float64 [n]."""
-        result = np.zeros(self._size)
-        for column, value in zip(*self._unit(document), strict=True):
-            result[self._rows[column]] += value * self._values[column]
-        return result
+        """Cosine to every fitted document: float32 [n]."""
+        counts = np.zeros(self.BUCKETS, np.float32)
+        for gram, count in document.items():
+            counts[self._bucket(gram)] += count
+        touched = np.flatnonzero(counts)
+        return self._unit(counts)[touched] @ self._columns[touched]
 
-    def _unit(self, document: Mapping[str, int]) -> tuple[list[int], list[float]]:
-        columns = [self._columns[gram] for gram in document if gram in self._columns]
-        if not columns:
-            return [], []
-        counts = np.array([document[gram] for gram in document if gram in self._columns])
-        weights = (1 + np.log(counts)) * self._weights[columns]
-        return columns, list(weights / np.linalg.norm(weights))
+    def matrix(self) -> np.ndarray:
+        """Cosines among the fitted documents: float32 [n, n]."""
+        return self._columns.T @ self._columns
+
+    def _bucket(self, gram: str) -> int:
+        return zlib.crc32(gram.encode()) % self.BUCKETS
+
+    def _unit(self, counts: np.ndarray) -> np.ndarray:
+        weighted = np.where(counts > 0, 1 + np.log(np.maximum(counts, 1)), 0) * self._weights
+        norms = np.linalg.norm(weighted, axis=-1, keepdims=True)
+        return np.divide(weighted, norms, out=np.zeros_like(weighted), where=norms > 0)
 
 
 class Similarity:
@@ -102,9 +108,9 @@ class Similarity:
     WORDS, CHARS, SENSE, FACTS, HISTORY, SENSE_AND_FACTS = 0.5, 1.5, 1.0, 1.0, 0.3, 0.5
 
     def __init__(self, requests: Sequence[Request], vectors: np.ndarray | None) -> None:
-        self._words = Vocabulary([word_grams(r) for r in requests])
-        self._chars = Vocabulary([char_grams(r) for r in requests])
-        self._history = Vocabulary([history_grams(r) for r in requests])
+        self._words = Hashed([word_grams(r) for r in requests])
+        self._chars = Hashed([char_grams(r) for r in requests])
+        self._history = Hashed([history_grams(r) for r in requests])
         self._facts = np.stack([facts(r) for r in requests])
         self._vectors = vectors
 
@@ -122,10 +128,17 @@ class Similarity:
             total += self.SENSE * sense + self.SENSE_AND_FACTS * sense * fact
         return total
 
-    def matrix(self, requests: Iterable[Request]) -> np.ndarray:
+    def matrix(self) -> np.ndarray:
         """Similarity among the fitted requests themselves: float64 [n, n]."""
-        vectors = self._vectors
-        rows = [
-            self.to_fitted(r, None if vectors is None else vectors[i]) for i, r in enumerate(requests)
-        ]
-        return np.stack(rows)
+        squared = (self._facts**2).sum(axis=1)
+        fact = np.exp(-0.5 * (squared[:, None] + squared - 2 * self._facts @ self._facts.T))
+        total = (
+            self.WORDS * self._words.matrix()
+            + self.CHARS * self._chars.matrix()
+            + self.HISTORY * self._history.matrix()
+            + self.FACTS * fact
+        )
+        if self._vectors is not None:
+            sense = np.exp(-(2 - 2 * (self._vectors @ self._vectors.T)))
+            total += self.SENSE * sense + self.SENSE_AND_FACTS * sense * fact
+        return np.asarray(total, dtype=float)

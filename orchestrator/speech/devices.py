@@ -7,7 +7,7 @@ was heard while the loudspeaker played block k.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,8 +22,18 @@ FRAME_SECONDS = 0.02
 FRAME_SAMPLES = 320
 
 Samples = NDArray[np.float32]
-Speaker = Callable[[int], Samples]
-"""Asked for the next so many samples to play, mono within -1..1; may be called from any thread."""
+
+
+class Speaker(Protocol):
+    """What a device plays; it may ask from any thread."""
+
+    def render(self, count: int) -> Samples:
+        """The next `count` samples to play, mono within -1..1."""
+        ...
+
+    def skip(self, count: int) -> None:
+        """Time passed in which `count` samples should have been played, and were not."""
+        ...
 
 
 class AudioDevice(Protocol):
@@ -89,8 +99,10 @@ class WavPair:
             tick = 0
             while True:
                 late = loop.time() - start - tick * FRAME_SECONDS > self.PATIENCE
-                self.dropouts += late
-                block = np.zeros(count, np.float32) if late else speaker(count)
+                if late:
+                    self.dropouts += 1
+                    speaker.skip(count)
+                block = np.zeros(count, np.float32) if late else speaker.render(count)
                 file.write(np.clip(block, -1.0, 1.0))
                 tick += 1
                 await asyncio.sleep(max(0.0, start + tick * FRAME_SECONDS - loop.time()))
@@ -138,7 +150,7 @@ class SoundCard:
             loop.call_soon_threadsafe(queue.put_nowait, data[:, 0].copy())
 
         def played(out: NDArray[np.float32], count: int, *_: object) -> None:
-            out[:, 0] = speaker(count)
+            out[:, 0] = speaker.render(count)
 
         def ended() -> None:
             loop.call_soon_threadsafe(queue.put_nowait, None)

@@ -167,6 +167,11 @@ class Playout:
             self._clock += count
             return block
 
+    def skip(self, count: int) -> None:
+        """Time passed in which the device could not ask for samples: nothing was heard, nothing is lost."""
+        with self._lock:
+            self._clock += count
+
     # Everything below runs under the lock.
 
     def _reset(self) -> None:

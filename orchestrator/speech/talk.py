@@ -132,7 +132,7 @@ class Conversation:
 
     async def _listen(self) -> None:
         exhausted_at: float | None = None
-        frames = self._device.frames(self._playout.render)
+        frames = self._device.frames(self._playout)
         async with aclosing(frames) as heard:  # type: ignore[type-var]
             async for frame in heard:
                 self._now += len(frame) / RATE

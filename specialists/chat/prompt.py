@@ -131,9 +131,10 @@ def _request(task: Task) -> tuple[str, list[str]]:
             )
         if part.text.strip():
             texts.append((part.name, neutral(part.text.strip())))
-    if task.instruction.strip():
+    if instruction := neutral(task.instruction.strip()):
         named = [f"- {neutral(name)}: {text}" if name else f"- {text}" for name, text in texts]
-        return neutral(task.instruction.strip()), named
+        # The words themselves may also come as a nameless part; they are no finding.
+        return instruction, [line for line in named if line != f"- {instruction}"]
     if not texts:
         raise BadInput("there is nothing to answer", part="the message", remedy="Say or attach something")
     return "\n\n".join(text for _, text in texts), []

@@ -62,7 +62,9 @@ class Chat(Specialist):
         backend = self._backend()
         sampling = settings.override(self._options.sampling, task.params, backend.context_tokens)
         room = backend.context_tokens - sampling.max_tokens
-        messages = build(task, Budget(room, self._count), self._examples)
+        # A grammar fixes the form of the answer, and examples of another form would only mislead.
+        examples = () if sampling.grammar else self._examples
+        messages = build(task, Budget(room, self._count), examples)
         answer = ""
         pieces = backend.stream(messages, sampling)
         try:

@@ -12,14 +12,10 @@ from pathlib import Path
 
 from specialists import threads
 from specialists.base import Chunk, Specialist, Task
-from specialists.content import AUDIO, IMAGE, TEXT
+from specialists.content import IMAGE, TEXT
 from specialists.errors import BadInput, Unavailable
-from specialists.fakes import Scripted, card, words
+from specialists.fakes import Scripted, card
 from specialists.registry import Setup
-
-
-def create_burst(setup: Setup) -> Specialist:
-    return Scripted(card(setup.name), words(*(f"{n} " for n in range(2000))))
 
 
 class Ticker(Specialist):
@@ -40,16 +36,23 @@ class Ticker(Specialist):
             time.sleep(0.01)
 
 
-class Faulty(Specialist):
-    """Fails as its instruction says."""
+class Errands(Specialist):
+    """Does what its instruction says; without one it describes the blobs of its parts."""
 
     def __init__(self, setup: Setup) -> None:
-        self.card = card(setup.name)
+        self.card = card(setup.name, (IMAGE,))
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
-        yield Chunk(TEXT, "before ")
+        for part in task.parts:
+            assert part.blob is not None
+            data = task.blobs.read(part.blob)
+            yield Chunk(TEXT, f"{len(data)} {hashlib.sha256(data).hexdigest()}\n")
         match task.instruction:
+            case "count":
+                for number in range(2000):
+                    yield Chunk(TEXT, f"{number} ")
             case "bad input":
+                yield Chunk(TEXT, "before ")
                 raise BadInput("is torn", part="page.png", remedy="Send it again")
             case "crash":
                 raise ZeroDivisionError("division by zero")
@@ -57,20 +60,6 @@ class Faulty(Specialist):
                 os._exit(1)
             case "hang":
                 await asyncio.sleep(3600)
-        yield Chunk(TEXT, "after")
-
-
-class Digest(Specialist):
-    """Says the size and the SHA-256 of every part's blob."""
-
-    def __init__(self, setup: Setup) -> None:
-        self.card = card(setup.name, (IMAGE, AUDIO))
-
-    async def run(self, task: Task) -> AsyncIterator[Chunk]:
-        for part in task.parts:
-            assert part.blob is not None
-            data = task.blobs.read(part.blob)
-            yield Chunk(TEXT, f"{len(data)} {hashlib.sha256(data).hexdigest()}\n")
 
 
 class Composite(Specialist):
@@ -82,7 +71,7 @@ class Composite(Specialist):
         self.card = card(setup.name, (TEXT, IMAGE), requires=others)
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
-        inner = replace(task, id=f"{task.id}/inner", specialist=task.instruction)
+        inner = replace(task, id=f"{task.id}/inner", specialist=task.instruction, instruction="")
         answer = self._runtime.run(inner)
         try:
             async for chunk in answer:

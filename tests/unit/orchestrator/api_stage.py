@@ -14,10 +14,12 @@ import openai
 from PIL import Image
 
 from orchestrator.api.app import build
-from orchestrator.api.server import listening
+from orchestrator.api.server import bind, listening
 from orchestrator.config import Config
 from orchestrator.engine import Orchestrator
 from specialists.base import Specialist
+from specialists.fakes import Scripted, card, words
+from specialists.registry import Setup
 from specialists.runtime import LocalRuntime
 from tests.unit.orchestrator.conftest import cast
 
@@ -50,7 +52,7 @@ def serve_in(folder: Path) -> Serve:
         runtime = LocalRuntime(specialists.values())
         async with (
             Orchestrator.open(config, runtime=runtime) as orchestrator,
-            listening(build(orchestrator), "127.0.0.1", 0) as server,
+            listening(build(orchestrator), bind("127.0.0.1", 0)) as server,
             httpx.AsyncClient(
                 base_url=server.url, headers={"authorization": f"Bearer {key}"}, timeout=60
             ) as http,
@@ -83,3 +85,8 @@ def asking(*parts: object) -> list[dict[str, object]]:
 
 def image(data: bytes) -> dict[str, object]:
     return {"type": "image_url", "image_url": {"url": data_url(data)}}
+
+
+def create_chat(setup: Setup) -> Specialist:
+    """A chat specialist for a configuration file."""
+    return Scripted(card(setup.name), words("Hello ", "there."))

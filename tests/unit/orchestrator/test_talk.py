@@ -268,6 +268,18 @@ def test_who_goes_on_speaking_before_the_reply_is_not_talked_over(talk: Talk, st
     assert first > 1.6 + 1.06 and last - first == pytest.approx(1.0, abs=0.01)
 
 
+def test_a_silent_reply_that_ends_while_the_person_pauses_gives_them_the_floor(
+    talk: Talk, story: np.ndarray
+) -> None:
+    word, rest = story[round(9.3 * RATE) : round(10.4 * RATE)], story[round(10.6 * RATE) :]
+    asked = np.concatenate([word, np.zeros(round(1.2 * RATE)), rest])
+    # The reply ends at 3.75 s: the person paused at 3.36 s, and their words are not known yet.
+    actor = Actor([(), (("Five.", 1.0),)], thinks=1.8)
+    done = talk(asked, actor, Hears("Is that all?", "What time is it?", seconds=0.8))
+    assert [text for text, _ in actor.sent] == ["Is that all?", "What time is it?"]
+    assert actor.kept == [] and len(done.sound) / done.rate < 15
+
+
 @pytest.mark.parametrize(
     ("asr", "part"),
     [(Hears(""), "asr"), (Hears(SpecialistFailed("the model broke", part="asr")), "asr")],

@@ -204,7 +204,7 @@ async def test_what_is_no_description_is_refused(artist: ImageGen) -> None:
 async def test_without_a_model_it_says_what_to_configure(model_store: ModelStore) -> None:
     nothing = ImageGen(Setup("imagegen", model_store, LocalRuntime()))
     assert not nothing.card.available
-    assert '[specialists.imagegen] model = "hf:' in nothing.card.remedy
+    assert '[specialists.imagegen]: model = "hf:' in nothing.card.remedy
     for attempt in (nothing.load(), anext(nothing.run(task()))):  # type: ignore[arg-type]
         with pytest.raises(Unavailable, match="configuration"):
             await attempt

@@ -41,6 +41,10 @@ class Told:
             if isinstance(message, kind):
                 return message
 
+    def until_text(self) -> None:
+        while not any(isinstance(event, TextDelta) for event in self.until(Happened).events):
+            pass
+
     def outcomes(self) -> list[str]:
         told = [event for m in self.seen if isinstance(m, Happened) for event in m.events]
         assert [event.seq for event in told] == list(range(1, len(told) + 1))
@@ -98,7 +102,7 @@ def test_what_is_sent_before_the_engine_is_open_waits_in_order(tell: list[Told])
 def test_interrupting_ends_the_turn(tell: list[Told]) -> None:
     told = staged(tell, Stage({"s": [[TextDelta(text="H"), Gate()]]}))
     told.bridge.send(Outgoing("hello"))
-    told.until(Happened)
+    told.until_text()
     told.bridge.interrupt()
     told.until(TurnOver)
     assert told.outcomes() == ["interrupted"]
@@ -107,7 +111,7 @@ def test_interrupting_ends_the_turn(tell: list[Told]) -> None:
 def test_a_new_message_interrupts_the_running_turn(tell: list[Told]) -> None:
     told = staged(tell, Stage({"s": [[TextDelta(text="H"), Gate()], ANSWER]}))
     told.bridge.send(Outgoing("one"))
-    told.until(Happened)
+    told.until_text()
     told.bridge.send(Outgoing("two"))
     told.until(TurnOver)
     told.until(TurnOver)
@@ -117,13 +121,25 @@ def test_a_new_message_interrupts_the_running_turn(tell: list[Told]) -> None:
 def test_a_session_that_does_not_stop_is_given_up_on_the_second_try(tell: list[Told]) -> None:
     told = staged(tell, Stage({"s": [[TextDelta(text="H"), Gate()], ANSWER]}, deaf=True))
     told.bridge.send(Outgoing("one"))
-    told.until(Happened)
+    told.until_text()
     told.bridge.interrupt()
     told.bridge.interrupt()
     told.until(TurnOver)
     told.bridge.send(Outgoing("two"))
     told.until(TurnOver)
     assert told.outcomes() == ["answered"]
+
+
+def test_what_waits_for_the_engine_can_be_taken_back(tell: list[Told]) -> None:
+    told = staged(tell, Stage({"s": [ANSWER]}, curtain=Gate()))
+    told.bridge.send(Outgoing("one"))
+    told.bridge.interrupt()
+    told.until(TurnOver)
+    assert told.stage.curtain is not None
+    told.stage.curtain.open()
+    told.bridge.send(Outgoing("two"))
+    told.until(TurnOver)
+    assert told.stage.played["s"].sent == [("two", ())]
 
 
 def test_an_error_of_a_turn_is_told_and_the_next_turn_runs(tell: list[Told]) -> None:
@@ -178,6 +194,6 @@ def test_a_name_that_is_none_is_refused_and_the_session_stays(tell: list[Told]) 
 def test_stopping_ends_a_running_turn_and_the_thread(tell: list[Told]) -> None:
     told = staged(tell, Stage({"s": [[TextDelta(text="H"), Gate()]]}, deaf=True))
     told.bridge.send(Outgoing("one"))
-    told.until(Happened)
+    told.until_text()
     told.bridge.stop()
     told.bridge.join()

@@ -58,6 +58,12 @@ class Driver:
         await until(self.pilot, done)
         await self.pilot.pause()
 
+    async def offered_files(self) -> list[str]:
+        await until(self.pilot, lambda: isinstance(self.app.screen, FilesScreen))
+        root = self.app.screen.query_one(Files).root
+        await until(self.pilot, lambda: root.children)
+        return [str(node.label) for node in root.children]
+
     @property
     def notices(self) -> list[str]:
         return [str(notice.render()) for notice in self.app.query(Notice)]
@@ -72,8 +78,10 @@ class Driver:
 
 
 @asynccontextmanager
-async def driving(stage: Stage, *, ready: bool = True) -> AsyncIterator[Driver]:
-    app = AntiphonApp(stage.opener, "here", clock=lambda: 0.0)
+async def driving(
+    stage: Stage, *, ready: bool = True, kind: type[AntiphonApp] = AntiphonApp
+) -> AsyncIterator[Driver]:
+    app = kind(stage.opener, "here", clock=lambda: 0.0)
     try:
         async with app.run_test(size=(100, 30)) as pilot:
             driver = Driver(app, pilot, stage)
@@ -85,10 +93,11 @@ async def driving(stage: Stage, *, ready: bool = True) -> AsyncIterator[Driver]:
         app.bridge.join()
 
 
+TIMINGS = {"total": 1.5, "own": 0.01}
+
+
 def answer(text: str = "Hello *you*.") -> tuple[TextDelta, TurnFinished]:
-    return TextDelta(text=text), TurnFinished(
-        outcome="answered", text=text, timings={"total": 1.5, "own": 0.01}
-    )
+    return TextDelta(text=text), TurnFinished(outcome="answered", text=text, timings=TIMINGS)
 
 
 def here(*scripts: object, **more: object) -> Stage:
@@ -102,7 +111,7 @@ async def test_a_message_is_sent_and_its_answer_shown() -> None:
         assert d.sent == [("hi", ())]
         assert d.app.query_one(".reply", Markdown).source == "Hello *you*."
         assert d.prompt.text == ""
-        assert dict(d.app.query_one(StatusLine).status.timings) == {"total": 1.5, "own": 0.01}
+        assert dict(d.app.query_one(StatusLine).status.timings) == TIMINGS
 
 
 async def test_what_is_typed_while_the_models_load_is_kept_and_sent_when_they_are_ready() -> None:
@@ -234,7 +243,7 @@ async def test_the_file_picker_offers_known_kinds_and_picks(
         assert [str(node.label) for node in d.app.screen.query_one(Files).root.children] == ["a.png"]
 
 
-HOSTILE = "[red]no[/] \x1b]0;pwned\x07\u202egnp.[@click=app.quit]x.png"
+HOSTILE = "[red]no \x1b]0;pwned\x07\u202egnp.[@click=app.quit]x.png"
 
 
 async def test_hostile_names_and_words_are_shown_as_they_are(tmp_path: Path) -> None:
@@ -251,7 +260,7 @@ async def test_hostile_names_and_words_are_shown_as_they_are(tmp_path: Path) -> 
         shown = d.app.export_screenshot().replace("&#160;", " ")
         assert "\x1b" not in shown
         assert "[bold red]hello[/]" in shown
-        assert "[red]no[/] \ufffd]0;pwned" in shown
+        assert "[red]no \ufffd]0;pwned" in shown
         assert "[bold]lies[/bold]" in d.notices[0]
         assert "[blink]" in d.notices[1]
         assert "[red]kept[/red]" in shown
@@ -264,8 +273,12 @@ async def test_hostile_names_and_words_are_shown_as_they_are(tmp_path: Path) -> 
 
 async def test_a_link_that_is_no_web_address_is_not_opened() -> None:
     opened: list[str] = []
-    async with driving(here()) as d:
-        d.app.open_url = lambda url, *, new_tab=True: opened.append(url)  # type: ignore[method-assign]
+
+    class Watched(AntiphonApp):
+        def open_url(self, url: str, *, new_tab: bool = True) -> None:
+            opened.append(url)
+
+    async with driving(here(), kind=Watched) as d:
         for address in ("file:///etc/passwd", "javascript:x", "https://example.org"):
             d.app.post_message(Markdown.LinkClicked(Markdown(), address))
         await until(d.pilot, lambda: opened)
@@ -323,6 +336,18 @@ async def test_tab_completes_a_path_as_far_as_it_is_clear(tmp_path: Path) -> Non
         d.prompt.insert(f"/attach {tmp_path}/re")
         await d.pilot.press("tab")
         assert d.prompt.text == f"/attach {tmp_path}/report-"
+
+
+OPENERS = (
+    ("f1", HelpScreen),
+    ("f2", SpecialistsScreen),
+    ("ctrl+t", TraceScreen),
+    ("ctrl+r", SessionsScreen),
+    ("/help", HelpScreen),
+    ("/specialists", SpecialistsScreen),
+    ("/trace", TraceScreen),
+    ("/sessions", SessionsScreen),
+)
 
 
 async def test_screens_open_by_key_and_command_and_close_with_escape() -> None:

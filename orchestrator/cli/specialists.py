@@ -1,0 +1,121 @@
+"""`antiphon specialists`: list, new, check."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.common import ConfigPath, Json, print_json, say
+
+if TYPE_CHECKING:
+    from specialists.base import Card
+    from specialists.conformance import Finding
+    from specialists.runtime import LocalRuntime
+
+app = typer.Typer(
+    help="The models and tools at work: list them, write a new one, check one.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_specialists(as_json: Json = False, config: ConfigPath = None) -> None:
+    """Every specialist: what it takes and gives, its model, and what to do where one is missing."""
+    cards = _runtime(config).cards()
+    if as_json:
+        print_json([_row(card) for card in cards])
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("specialist", "takes", "gives", "state", "model or remedy", box=None, pad_edge=False)
+    for card in cards:
+        takes, gives = ", ".join(card.consumes), ", ".join(card.produces)
+        last = _short(card.model) if card.available else card.remedy
+        cells = (card.name, takes, gives, _state(card), last)
+        table.add_row(*(Text(cell, overflow="fold") for cell in cells))
+    Console().print(table)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Small letters, digits and hyphens.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to write it; by default a new folder of its name.")
+    ] = None,
+) -> None:
+    """Write a new specialist: a small package that works, with its test."""
+    from specialists.scaffold import new as write
+
+    target = folder or Path(f"antiphon-{name}")
+    for path in write(name, target):
+        typer.echo(str(path))
+    say(f"Next: pip install -e '{target}[dev]', then antiphon specialists check {name}")
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="The specialist's name, as `antiphon specialists list` shows.")],
+    as_json: Json = False,
+    config: ConfigPath = None,
+) -> None:
+    """Does it keep the contract? Runs the conformance suite; exit code 1 when something fails."""
+    from rich.console import Console
+
+    from specialists.conformance import check as examine
+
+    specialist = _runtime(config).specialist(name)
+    with Console(stderr=True).status(f"Checking {name}"):
+        findings = asyncio.run(examine(specialist))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        _show(findings)
+    if not all(finding.passed for finding in findings):
+        raise typer.Exit(1)
+
+
+def _show(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for finding in findings:
+        mark, style = ("passed", "green") if finding.passed else ("failed", "bold red")
+        detail = f": {finding.detail}" if finding.detail else ""
+        console.print(Text.assemble((mark, style), f"  {finding.name}{detail}"))
+
+
+def _row(card: Card) -> dict[str, object]:
+    return {
+        "name": card.name,
+        "version": card.version,
+        "description": card.description,
+        "consumes": list(card.consumes),
+        "produces": list(card.produces),
+        "model": card.model,
+        "state": _state(card),
+        "remedy": card.remedy,
+    }
+
+
+def _state(card: Card) -> str:
+    return "available" if card.available else "unavailable"
+
+
+def _short(model: str) -> str:
+    """A model's URI without the file in the wheel and the checksum."""
+    return model.partition("/")[0] if model.startswith("pypi:") else model
+
+
+def _runtime(config: Path | None) -> LocalRuntime:
+    from orchestrator.config import load
+    from specialists.models import ModelStore
+    from specialists.registry import build
+
+    settings = load(config)
+    return build(ModelStore(settings.engine.models), settings.specialists, settings.limits)
