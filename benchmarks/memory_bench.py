@@ -18,7 +18,8 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -65,6 +66,9 @@ class Texts:
         picked = self._random.choices(range(VOCABULARY), cum_weights=self._cumulated, k=words)
         return " ".join(f"w{number}" for number in picked)
 
+    def questions(self, count: int) -> list[str]:
+        return [self.sentence(self._random.randrange(2, 9)) for _ in range(count)]
+
     def records(self, count: int) -> list[Record]:
         return [
             Record(
@@ -87,14 +91,16 @@ def fill(store: MemoryStore, texts: Texts, size: int) -> float:
     return size / (time.perf_counter() - began)
 
 
-def timed(call: Callable[[str], object], queries: Sequence[str]) -> list[float]:
-    """Milliseconds a call, the first left out."""
-    marks = []
-    call(queries[0])
+def timed(calls: Mapping[str, Callable[[str], object]], queries: Sequence[str]) -> dict[str, list[float]]:
+    """Milliseconds a call. All calls take turns on each query, so that a busy moment meets them alike."""
+    marks: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call(queries[0])
     for query in queries:
-        began = time.perf_counter()
-        call(query)
-        marks.append((time.perf_counter() - began) * 1000)
+        for name, call in calls.items():
+            began = time.perf_counter()
+            call(query)
+            marks[name].append((time.perf_counter() - began) * 1000)
     return marks
 
 
@@ -109,14 +115,14 @@ def writes(store: MemoryStore, texts: Texts, count: int) -> tuple[list[float], l
     reader = threading.Thread(target=read)
     reader.start()
     records, events = [], []
-    log = [{"type": "reply.text", "turn": 1, "time": 0.0, "text": texts.sentence(12)} for _ in range(3 * count)]
+    delta = {"type": "reply.text", "turn": 1, "time": 0.0, "text": texts.sentence(12)}
     try:
         for start, end in pairwise(range(0, 3 * count + 1, 3)):
             (record,) = texts.records(1)
             began = time.perf_counter()
             store.remember([record])
             written = time.perf_counter()
-            batch = [{**event, "seq": seq} for seq, event in enumerate(log[start:end], start + 1)]
+            batch = [{**delta, "seq": seq + 1} for seq in range(start, end)]
             store.log.append("bench", batch)
             records.append((written - began) * 1000)
             events.append((time.perf_counter() - written) * 1000)
@@ -143,6 +149,7 @@ def fts_alone(path: Path) -> Callable[[str], object]:
 def dense_alone(path: Path, embed: Embed) -> Callable[[str], object]:
     connection = sqlite3.connect(path)
     rows = connection.execute("SELECT record, vector FROM vectors ORDER BY id").fetchall()
+    faiss.omp_set_num_threads(1)  # as memory does: a team of threads only waits for itself here
     index = faiss.IndexIDMap(faiss.IndexFlatIP(DIMENSION))
     matrix = np.frombuffer(b"".join(vector for _, vector in rows), dtype="<f4").reshape(-1, DIMENSION)
     index.add_with_ids(matrix, np.array([row for row, _ in rows], dtype=np.int64))
@@ -150,7 +157,8 @@ def dense_alone(path: Path, embed: Embed) -> Callable[[str], object]:
     def search(query: str) -> object:
         _, found = index.search(embed([query]), 10)
         marks = ", ".join("?" * len(found[0]))
-        return connection.execute(f"SELECT text FROM records WHERE row IN ({marks})", found[0].tolist()).fetchall()
+        rows = found[0].tolist()
+        return connection.execute(f"SELECT text FROM records WHERE row IN ({marks})", rows).fetchall()
 
     return search
 
@@ -166,64 +174,75 @@ def real_encoder(models: Path) -> Embed | None:
     return TextEncoder(store, DEFAULTS["embed"]).encode
 
 
-def row(name: str, marks: list[float], baseline: list[float] | None = None, beside: str = "") -> None:
+def line(name: str, marks: list[float], **against: list[float]) -> None:
     middle = statistics.median(marks)
-    ratio = f"{middle / statistics.median(baseline):5.2f} x {beside}" if baseline else ""
-    print(f"| {name:<36} | {middle:8.2f} | {np.percentile(marks, 95):8.2f} | {ratio:<14} |")
+    ratios = ", ".join(
+        f"{middle / statistics.median(other):.2f} x {which}" for which, other in against.items()
+    )
+    print(f"| {name:<34} | {middle:7.2f} | {np.percentile(marks, 95):7.2f} | {ratios:<26} |")
+
+
+def show_recall(store: MemoryStore, path: Path, cheap: Embed, real: Embed | None, queries: list[str]) -> None:
+    calls: dict[str, Callable[[str], object]] = {
+        "fts": fts_alone(path / "memory.db"),
+        "dense": dense_alone(path / "memory.db", cheap),
+        "recall": store.recall,
+        "session": lambda query: store.recall(query, session="session 3"),
+        "images": lambda query: store.recall(Query(query, kinds=("image",))),
+    }
+    with ExitStack() as opened:
+        if real is not None:
+            cost = real
+
+            def both(asked: Sequence[str]) -> Floats:
+                cost(asked)
+                return cheap(asked)
+
+            calls["real"] = opened.enter_context(MemoryStore.open(path, both)).recall
+        marks = timed(calls, queries)
+    line("baseline: fts alone", marks["fts"])
+    line("baseline: dense alone", marks["dense"])
+    line("recall", marks["recall"], fts=marks["fts"], dense=marks["dense"])
+    line("recall in one session", marks["session"], recall=marks["recall"])
+    line("recall of images", marks["images"], recall=marks["recall"])
+    if real is not None:
+        line("recall, real encoder for the query", marks["real"], recall=marks["recall"])
 
 
 def bench(size: int, count: int, real: Embed | None) -> None:
     texts, cheap = Texts(), CheapEncoder()
-    queries = [texts.sentence(texts._random.randrange(2, 9)) for _ in range(count)]
+    queries = texts.questions(count)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         with MemoryStore.open(path, cheap) as store:
             speed = fill(store, texts, size)
-            database = path / "memory.db"
-            fts = timed(fts_alone(database), queries)
-            dense = timed(dense_alone(database, cheap), queries)
-            print(f"\n{size:,} records, filled and embedded at {speed:,.0f} a second\n")
-            print(f"| {'milliseconds':<36} | {'p50':>8} | {'p95':>8} | {'p50 against':<14} |")
-            print(f"|{'-' * 38}|{'-' * 10}|{'-' * 10}|{'-' * 16}|")
-            row("baseline: fts alone", fts)
-            row("baseline: dense alone", dense)
-            recall = timed(store.recall, queries)
-            row("recall", recall, fts, "fts")
-            row("", recall, dense, "dense")
-            row("recall in one session", timed(lambda q: store.recall(q, session="session 3"), queries), recall, "recall")
-            row("recall of images", timed(lambda q: store.recall(Query(q, kinds=("image",))), queries), recall, "recall")
-            if real is not None:
-                cost = real
-
-                def both(asked: Sequence[str]) -> Floats:
-                    cost(asked)
-                    return cheap(asked)
-
-                with MemoryStore.open(path, both) as other:
-                    row("recall, real encoder for the query", timed(other.recall, queries), recall, "recall")
+            print(f"\n{size:,} records, stored and embedded at {speed:,.0f} a second\n")
+            print(f"| {'milliseconds':<34} | {'p50':>7} | {'p95':>7} | {'p50 against':<26} |")
+            print(f"|{'-' * 36}|{'-' * 9}|{'-' * 9}|{'-' * 28}|")
+            show_recall(store, path, cheap, real, queries)
             records, events = writes(store, texts, count)
-            row("write of 1 record, while reading", records)
-            row("write of 3 events, while reading", events)
-        began = time.perf_counter()
-        with MemoryStore.open(path, cheap) as store:
-            store.recall("w500 w600")
-            print(f"\nopened and first question answered: {(time.perf_counter() - began) * 1000:.0f} ms")
+            line("write of 1 record, while reading", records)
+            line("write of 3 events, while reading", events)
+        print(f"\nopened and first question answered: {first_answer(path, cheap):.0f} ms", end="; ")
         (path / "index.faiss").unlink()
-        began = time.perf_counter()
-        with MemoryStore.open(path, cheap) as store:
-            store.recall("w500 w600")
-            print(f"the same without an index file:     {(time.perf_counter() - began) * 1000:.0f} ms")
-            ids = [hit.record.id for hit in store.recall("w500")[:1]]
-            began = time.perf_counter()
-            store.forget(ids)
-            print(f"one record forgotten, disk scrubbed: {(time.perf_counter() - began) * 1000:.0f} ms")
+        print(f"without an index file: {first_answer(path, cheap):.0f} ms")
+
+
+def first_answer(path: Path, embed: Embed) -> float:
+    """Milliseconds from opening a store to its first answer."""
+    began = time.perf_counter()
+    with MemoryStore.open(path, embed) as store:
+        store.recall("w500 w600")
+        return (time.perf_counter() - began) * 1000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 50_000])
     parser.add_argument("--queries", type=int, default=200)
-    parser.add_argument("--models", type=Path, default=Path(platformdirs.user_cache_dir("antiphon")) / "models")
+    parser.add_argument(
+        "--models", type=Path, default=Path(platformdirs.user_cache_dir("antiphon")) / "models"
+    )
     arguments = parser.parse_args()
     real = real_encoder(arguments.models)
     if real is None:

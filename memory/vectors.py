@@ -71,9 +71,11 @@ class Vectors:
         if self._space is None:
             probe = self.of([PROBE])[0]
             with self._database.write() as connection:
-                self._space = _find_space(connection, probe)
-                if self._space is None:
-                    self._space = _new_space(connection, probe)
+                space = _find_space(connection, probe)
+                if space is None:
+                    space = _new_space(connection, probe)
+            # Only now: another thread must not look for it before it is committed.
+            self._space = space
         return self._space
 
     def embed_pending(self, limit: int | None = None) -> int:

@@ -142,9 +142,10 @@ class EngineSession:
     async def _correct(self, heard: str) -> None:
         """Speech went on after the turn's text was done, and was cut: keep only what was heard."""
         number, record = self._last_reply
-        said = next((m.text for m in reversed(self._history.messages) if m.role == "assistant"), "")
-        unheard = said[len(heard) :].strip() if said.startswith(heard) else said
-        self._record(Heard(turn=number, heard=heard, unheard=unheard, complete=False))
+        said = self._history.reply(number)
+        if said.strip() != heard.strip():
+            unheard = said[len(heard) :].strip() if said.startswith(heard) else said
+            self._record(Heard(turn=number, heard=heard, unheard=unheard, complete=False))
         if self._keep and record:
             store = self._services.memory
             await self._services.door(store.forget, [record])
@@ -243,4 +244,4 @@ class EngineSession:
 def with_history(history: Sequence[Message]) -> History:
     """The history of a session that begins with earlier messages from somewhere else."""
     media = tuple(part for message in reversed(history) for part in reversed(message.media))
-    return History(messages=tuple(history), media=media)
+    return History(said=tuple((0, message) for message in history), media=media)

@@ -19,7 +19,7 @@ from orchestrator.controller.exemplar import ExemplarController
 from orchestrator.controller.features import Embed
 from orchestrator.controller.hybrid import HybridController
 from orchestrator.controller.llm import LlmController
-from orchestrator.controller.request import request
+from orchestrator.controller.request import Request, request
 from orchestrator.controller.route import Controller, Route, decision_of
 from orchestrator.conversation import EngineSession, with_history
 from orchestrator.door import Door
@@ -101,8 +101,8 @@ class Orchestrator:
         return (*self.runtime.cards(), *self._internal.cards())
 
     async def warm(self, *names: str) -> None:
-        """Get the controller and the named specialists ready ahead of the first turn."""
-        await in_thread(self._exemplars.fit, self.cards())
+        """Get the controller, the encoder and the named specialists ready ahead of the first turn."""
+        await in_thread(self._exemplars.decide, Request("hello"), self.cards())
         for name in names:
             card = next((card for card in self.runtime.cards() if card.name == name), None)
             if card is not None and card.available:

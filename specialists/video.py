@@ -154,15 +154,8 @@ class Watcher(Specialist):
         # The group lives in a task of its own: a generator that is closed must not stand inside one.
         work = asyncio.create_task(watch(), name=f"film {film.task.id}")
         try:
-            eyes, ears = await seen.get(), await heard.get()
-            while eyes or ears:
-                if ears is None or (eyes is not None and eyes.at <= ears.at):
-                    assert eyes is not None
-                    yield eyes
-                    eyes = await seen.get()
-                else:
-                    yield ears
-                    ears = await heard.get()
+            async for entry in _merged(seen, heard, [span.start for span in spans]):
+                yield entry
             await work
         finally:
             work.cancel()
@@ -241,6 +234,36 @@ class Watcher(Specialist):
             return None
         blob = film.blobs.put(encode_flac(samples, RATE), "audio/flac")
         return Part(AUDIO, blob=blob, name=film.name, facts={"seconds": len(samples) / RATE, "rate": RATE})
+
+
+async def _merged(
+    seen: asyncio.Queue[_Entry | None], heard: asyncio.Queue[_Entry | None], starts: list[float]
+) -> AsyncIterator[_Entry]:
+    """Both queues as one, by time, each entry as soon as its turn is certain.
+
+    `starts` are the times of the scenes that `seen` will hold: what was heard before a scene begins need
+    not wait until it has been seen, nor the first scene until something is heard. None ends a queue.
+    """
+    said: _Entry | None = None
+    listening, last = True, None
+    for start in starts:
+        while listening and start > 0:
+            said = said or await heard.get()
+            listening = said is not None
+            if said is None or said.at >= start:
+                break
+            yield said
+            said = None
+        last = await seen.get()
+        if last is None or last.at == AT_END:
+            break
+        yield last
+        last = None
+    while listening and (said := said or await heard.get()):
+        yield said
+        said = None
+    if last is not None:
+        yield last
 
 
 def clock(seconds: float) -> str:

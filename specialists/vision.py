@@ -17,7 +17,7 @@ from specialists.limits import Limits, safe_name
 from specialists.models import DEFAULTS, ModelStore, parse_uri
 from specialists.picture import open_image
 from specialists.registry import Setup
-from specialists.threads import in_thread
+from specialists.threads import in_thread, sleep_while_waiting
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -65,6 +65,7 @@ class Classifier:
     """EfficientNet-Lite0: the probabilities of 1,000 classes."""
 
     def __init__(self, models: ModelStore, uri: str) -> None:
+        sleep_while_waiting()
         import torch
         from efficientnet_lite_pytorch import EfficientNet
 

@@ -12,7 +12,7 @@ from specialists.base import Card, Chunk, Cost, Parameter, Resources, Specialist
 from specialists.content import IMAGE, TEXT, Anchor, Part
 from specialists.errors import BadConfig, SpecialistFailed
 from specialists.registry import Setup
-from specialists.threads import in_thread, stream
+from specialists.threads import in_thread, sleep_while_waiting, stream
 from specialists.vision import pictures_of, read_picture
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Model:
     """A vision-language model with its processor, on the GPU where there is one."""
 
     def __init__(self, folder: Path, uri: str) -> None:
+        sleep_while_waiting()
         import torch
         from transformers import AutoModelForImageTextToText, AutoProcessor
         from transformers.utils import logging

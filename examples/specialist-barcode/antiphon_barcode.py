@@ -80,12 +80,8 @@ class BarcodeReader(Specialist):
 
 
 def _chunk(code: Barcode, part: int, *, first: bool) -> Chunk:
-    corners = (
-        code.position.top_left,
-        code.position.top_right,
-        code.position.bottom_left,
-        code.position.bottom_right,
-    )
+    place = code.position
+    corners = (place.top_left, place.top_right, place.bottom_left, place.bottom_right)
     left, top = min(corner.x for corner in corners), min(corner.y for corner in corners)
     right, bottom = max(corner.x for corner in corners), max(corner.y for corner in corners)
     return Chunk(

@@ -71,7 +71,8 @@ class StreamedAnswer(Response):
 
     The answer begins with the first item: an error before it becomes an ordinary error answer. With
     `events` set the items are server-sent events: silence is filled with comments, and an error after the
-    first item becomes an event. With `until` it ends when that is set. One task iterates the generator from its start to its close.
+    first item becomes an event. When `until` is set the answer ends. One task iterates the generator from
+    its start to its close.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class StreamedAnswer(Response):
                 self._sent = time.monotonic()
 
         reader = asyncio.create_task(self._send_all(scope, receive, sender))
-        others = [asyncio.create_task(disconnected(receive))]
+        others: list[asyncio.Task[Any]] = [asyncio.create_task(disconnected(receive))]
         if self._events:
             others.append(asyncio.create_task(self._beat(sender)))
         if self._until is not None:
@@ -113,7 +114,7 @@ class StreamedAnswer(Response):
                 reader.result()
         finally:
             await ended(reader, *others)
-        if self._until is not None and self._until.is_set():
+        if reader.cancelled() and self._until is not None and self._until.is_set():
             await self._end(send)
 
     async def _send_all(self, scope: Scope, receive: Receive, send: Send) -> None:

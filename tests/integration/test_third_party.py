@@ -80,8 +80,8 @@ async def test_the_runtime_runs_one(
     assert [chunk.text async for chunk in runtime.run(task)] == ["call and response"]
 
 
-@pytest.mark.parametrize("folder", [EXAMPLE, "scaffolded"])
-def test_their_own_tests_pass(installed: Path, folder: Path | str) -> None:
+@pytest.mark.parametrize("folder", ["example", "scaffolded"])
+def test_their_own_tests_pass(installed: Path, folder: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(installed.parent / folder)],
         env={**os.environ, "PYTHONPATH": str(installed)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -11,13 +12,15 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from orchestrator.events import Planned, Recalled, Routed
+from orchestrator.events import Candidate, Planned, Recalled, Routed
 from orchestrator.plan import PartRef, Ref, Step
 from tui.screens.window import Window
 from tui.text import line, seconds
 from tui.trace import StepTrace, TurnTrace
 
 _BAR = 20  # cells of a full score
+_HIT = 120  # characters of what memory held
+_SAID = 80  # characters of a line of what a step said
 
 Sections = list[tuple[str, list[Content]]]
 
@@ -71,7 +74,7 @@ def sections(trace: TurnTrace) -> Sections:
         found.append(
             (_titled(f"Controls, by {line(routed.controller, 20)}", routed.seconds), _controls(routed))
         )
-        found.append(("Candidates", [_candidate(c.control, c.score) for c in routed.candidates]))
+        found.append(("Candidates", _candidates(routed)))
         found.append(("Exemplars", [Content(line(text)) for text in routed.exemplars]))
     for planned in trace.planned:
         found.append((_titled("Plan", planned.seconds), _plan(planned, trace)))
@@ -96,7 +99,7 @@ def _memory(recalled: Recalled) -> list[Content]:
             (f"{hit.score:5.2f}  ", "$accent"),
             (f"{line(hit.kind, 9):<9} {line(hit.source or 'words', 9):<9} ", "$muted"),
             ("exact  " if hit.exact else "", "$success"),
-            line(hit.text, 200),
+            line(hit.text, _HIT),
         )
         for hit in recalled.hits
     ]
@@ -110,10 +113,15 @@ def _controls(routed: Routed) -> list[Content]:
     return rows
 
 
-def _candidate(control: str, score: float) -> Content:
-    full = round(min(max(score, 0.0), 1.0) * _BAR)
+def _candidates(routed: Routed) -> list[Content]:
+    whole = max([1.0, *(candidate.score for candidate in routed.candidates)])
+    return [_candidate(candidate, whole) for candidate in routed.candidates]
+
+
+def _candidate(candidate: Candidate, whole: float) -> Content:
+    full = round(max(candidate.score, 0.0) / whole * _BAR)
     bar = Content.assemble(("━" * full, "$primary"), ("━" * (_BAR - full), "$panel"))
-    return Content.assemble((f"{score:5.2f} ", "$accent"), bar, "  ", line(control))
+    return Content.assemble((f"{candidate.score:5.2f} ", "$accent"), bar, "  ", line(candidate.control))
 
 
 def _plan(planned: Planned, trace: TurnTrace) -> list[Content]:
@@ -133,9 +141,9 @@ def _step(step: Step, seen: StepTrace | None) -> Content:
         (f"{state:>8}  ", "$accent"),
         (", ".join(inputs), "$muted"),
     )
-    if seen is not None and (said := seen.note or seen.finding):
-        row = Content.assemble(row, "\n", " " * 7, line(said, 300))
-    return row
+    said = "" if seen is None else line(seen.note or seen.finding)
+    lines = textwrap.wrap(said, _SAID, max_lines=3, placeholder="…")
+    return Content("\n").join([row, *(Content(" " * 7 + text) for text in lines)])
 
 
 def _input(ref: Ref) -> str:

@@ -50,20 +50,18 @@ class Composer(Vertical):
     def _submit(self, event: Prompt.Submitted) -> None:
         text = event.text.strip()
         if (call := parse(text)) is not None:
-            if isinstance(call, Call):
-                self._clear(text)
+            if isinstance(call, Unknown) and not self.prompt.text:
+                self.prompt.load(text)  # to be mended
             self.post_message(self.Commanded(call))
             return
         words, files = split(text)
-        for file in files:
-            self.add(file)
-        if files and not words:  # a path alone becomes a chip; the next Enter sends it
-            self._clear(text)
+        if files and not words:  # paths alone become chips; the next Enter sends them
+            for file in files:
+                self.add(file)
             return
         chips = self.query_one(Chips)
         attached = chips.files + tuple(file for file in files if file not in chips.files)
         if words or attached:
-            self._clear(text)
             chips.clear()
             self.post_message(self.Said(Outgoing(words, attached)))
 
@@ -82,7 +80,3 @@ class Composer(Vertical):
     def _take_off(self, event: Chip.TakenOff) -> None:
         self.query_one(Chips).take_off(event.file)
         self.prompt.focus()
-
-    def _clear(self, text: str) -> None:
-        self.prompt.said.add(text)
-        self.prompt.clear()

@@ -15,12 +15,12 @@ from tui.commands import completion, matching
 from tui.history import History
 from tui.text import clean
 
-_NEWLINE = ("shift+enter", "ctrl+j", "alt+enter")
+_NEWLINE = ("shift+enter", "ctrl+j")
 _LONGEST_PATHS = 8192  # characters: a longer paste is text, and not looked up as paths
 
 
 class Prompt(TextArea):
-    """Where one types. Enter submits; Shift+Enter, Ctrl+J or Alt+Enter begin a new line."""
+    """Where one types. Enter submits; Shift+Enter or Ctrl+J begins a new line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("pageup", "app.transcript('page_up')", show=False),
@@ -51,7 +51,7 @@ class Prompt(TextArea):
 
     def on_key(self, event: events.Key) -> None:
         if event.key == "enter":
-            self.post_message(self.Submitted(self.text))
+            self.submit()
         elif event.key in _NEWLINE:
             self.insert("\n")
         elif event.key == "tab" and (rest := self._completion()):
@@ -62,6 +62,12 @@ class Prompt(TextArea):
             return
         event.stop()
         event.prevent_default()
+
+    def submit(self) -> None:
+        """Hand the text over. What is typed from now on belongs to the next one."""
+        self.post_message(self.Submitted(self.text))
+        self.said.add(self.text.strip())
+        self.clear()
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()

@@ -8,14 +8,17 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from memory.ids import new_id
 from memory.records import Record
 from memory.store import MemoryStore
+from memory.vectors import Floats
 
 WRITER = """
 import base64, os, sys
@@ -116,6 +119,19 @@ def test_two_processes_in_one_session_never_share_a_number(tmp_path: Path) -> No
         assert seqs == list(range(1, len(seqs) + 1))
 
 
+def test_who_reads_and_then_writes_keeps_other_processes_out(store: MemoryStore, tmp_path: Path) -> None:
+    with MemoryStore.open(tmp_path / "memory") as other:
+        writing = threading.Thread(target=other.remember, args=([Record("b", "text", "user")],))
+        with store._database.write() as connection:
+            assert connection.execute("SELECT count(*) FROM records").fetchone() == (0,)
+            writing.start()
+            writing.join(0.2)
+            assert writing.is_alive(), "the other one wrote in between"
+            connection.execute("INSERT INTO sessions (name, opened, touched) VALUES ('x', 0, 0)")
+        writing.join()
+        assert len(store.records()) == 1
+
+
 def test_threads_share_one_store(store: MemoryStore) -> None:
     photo = store.blobs.put(b"photo", "image/png")
     done = threading.Event()
@@ -146,6 +162,26 @@ def test_threads_share_one_store(store: MemoryStore) -> None:
     assert len(store.recall("cat", k=500)) == 180
     assert [store.log.last_seq(f"w{n}") for n in range(4)] == [25] * 4
     check_whole(store.path)
+
+
+def test_threads_that_ask_first_all_find_the_vectors(reopen: Callable[..., MemoryStore]) -> None:
+    reopen(None).remember([Record("a cat", "text", "user")])
+    for shift in range(40):  # each encoder is a new one to the store
+
+        def embed(texts: Sequence[str], shift: int = shift) -> Floats:
+            rows = np.zeros((len(texts), 40), np.float32)
+            rows[:, shift] = 1
+            return rows
+
+        store, together = reopen(embed), threading.Barrier(4)
+
+        def ask(store: MemoryStore = store, together: threading.Barrier = together) -> dict[str, int]:
+            together.wait()
+            return dict(store.recall("cat")[0].ranks)
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = [pool.submit(ask) for _ in range(4)]
+        assert [answer.result() for answer in answers] == [{"lexical": 1, "dense": 1}] * 4
 
 
 def test_ids_are_unique_and_in_order_over_threads() -> None:

@@ -121,6 +121,26 @@ def test_a_blob_about_to_be_used_again_stays(store: MemoryStore) -> None:
     assert not store.blobs.has(photo)
 
 
+def test_a_blob_used_twice_goes_with_its_last_user(store: MemoryStore) -> None:
+    ids = []
+    for _ in range(2):
+        photo = store.blobs.put(b"photo", "image/png")
+        ids += store.remember([Record("seen", "text", "evidence", blobs=(photo.digest,))])
+    store.forget([ids[0].id])
+    assert store.blobs.has(photo)
+    store.forget([ids[1].id])
+    assert not store.blobs.has(photo)
+
+
+def test_the_index_file_goes_too(store: MemoryStore, reopen: Reopen, tmp_path: Path) -> None:
+    (record,) = store.remember([Record("seen", "text", "evidence")])
+    store.recall("seen")
+    store.close()
+    assert (tmp_path / "memory" / "index.faiss").exists()
+    reopen().forget([record.id])
+    assert not (tmp_path / "memory" / "index.faiss").exists()
+
+
 def test_a_deletion_cut_short_is_finished_at_the_next_start(store: MemoryStore, reopen: Reopen) -> None:
     photo = store.blobs.put(b"photo", "image/png")
     store.remember([Record("seen", "text", "evidence", blobs=(photo.digest,))])

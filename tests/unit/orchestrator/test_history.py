@@ -54,3 +54,10 @@ def test_a_turn_without_an_end_is_open_and_an_empty_reply_says_nothing() -> None
     ended = history.after(TurnFinished(turn=1, outcome="interrupted"))
     assert ended.open_turn == 0
     assert [m.role for m in ended.messages] == ["user"]
+
+
+def test_a_reply_of_which_nothing_was_heard_was_never_said() -> None:
+    history = after(
+        started(1, "tell me"), finished(1, "One."), Heard(turn=1, heard="", unheard="One.", complete=False)
+    )
+    assert [m.role for m in history.messages] == ["user"]

