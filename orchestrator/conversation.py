@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from orchestrator.session import Attachment
 from orchestrator.stream import Stream
 from specialists.content import Message
 from specialists.errors import DeadlineExceeded, Theirs
+
+log = logging.getLogger("antiphon")
 
 HISTORY_MESSAGES = 16
 """Earlier messages a turn is given; the chat backends cut further, to their context window."""
@@ -61,6 +64,7 @@ class EngineSession:
         self._opening = asyncio.Lock()
         self._opened = False
         self._turn: _Turn | None = None
+        self._embedding: asyncio.Task[None] | None = None
         self._last_reply: tuple[int, str] = (0, "")
         """The last finished turn with the id of the record of its reply."""
 
@@ -123,6 +127,8 @@ class EngineSession:
 
     async def close(self) -> None:
         await self.interrupt()
+        if self._embedding is not None:
+            await self._embedding
         await self._journal.flush()
         self._journal.close()
 
@@ -208,6 +214,7 @@ class EngineSession:
                 await self._journal.flush()
             self._turn = None if self._turn is turn else self._turn
             events.close()
+            self._embed_behind()
 
     async def _answer(self, context: TurnContext) -> tuple[str, str]:
         """Run the graph within the turn's time. Theirs end the turn with a sentence, never in silence."""
@@ -228,6 +235,17 @@ class EngineSession:
         if answered.complete:
             return "answered", state["record"]
         return ("partial" if context.calls or context.reused else "failed"), state["record"]
+
+    def _embed_behind(self) -> None:
+        """Give new records their vectors while nobody waits, so that the next recall need not."""
+        if self._keep and (self._embedding is None or self._embedding.done()):
+            self._embedding = asyncio.create_task(self._embed(), name=f"{self.name} embedding")
+
+    async def _embed(self) -> None:
+        try:
+            await self._services.door(self._services.memory.embed_pending)
+        except Theirs as error:
+            log.warning("records wait for their vectors: %s", error)
 
     def _finished(self, context: TurnContext, outcome: str, text: str) -> TurnFinished:
         total = self._services.clock() - context.started

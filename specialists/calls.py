@@ -26,7 +26,8 @@ def subtask(
     """A call to another specialist about one Part, on behalf of `task`, which began at `started`.
 
     `started` is a value of `time.monotonic()`. `blobs` is where the Part's bytes are, by default with the
-    bytes of `task`.
+    bytes of `task`. The person's words are not passed on: what the caller finds must not depend on words
+    that its Card does not declare, or memory would reuse it for other words.
     """
     deadline = None
     if task.deadline is not None:
@@ -36,7 +37,6 @@ def subtask(
         id=f"{task.id}/{specialist}.{number}",
         specialist=specialist,
         parts=(part,),
-        instruction=task.instruction,
         params=params or {},
         turn=task.turn,
         deadline=deadline,

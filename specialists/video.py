@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from specialists.base import Card, Chunk, Cost, Resources, Specialist, Task
 from specialists.calls import ask, subtask
-from specialists.content import AUDIO, IMAGE, TEXT, VIDEO, Anchor, MemoryBlobs, Part, Span
+from specialists.content import AUDIO, IMAGE, TEXT, VIDEO, MemoryBlobs, Part, Span
 from specialists.errors import AntiphonError, BadConfig, BadInput, Unavailable, UnknownName
 from specialists.film import inspect_video, video_frames
 from specialists.limits import Inspected, safe_name
@@ -21,6 +20,7 @@ from specialists.registry import Setup
 from specialists.scenes import changes, scenes
 from specialists.sound import encode_flac, read_audio
 from specialists.threads import in_thread, stream
+from specialists.timeline import Entry, clock, gap, header, merged, scene, speech
 
 RATE = 16_000
 LONG = 300.0
@@ -29,9 +29,6 @@ SILENT = 1e-4
 """Sound that never gets louder than this share of full scale is silence."""
 SIDE = 1600
 """The longer side in pixels of the frames that are looked at."""
-PLAIN = ("colours", "no text")
-"""Labels of what `vision` says of any picture, left out of a timeline."""
-AT_END = math.inf
 
 EXAMPLES = (
     "what happens in this video?",
@@ -57,14 +54,6 @@ EXAMPLES = (
     "what comes after the coffee in the clip?",
     "which words are on the screen at the end?",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One line of the timeline. `at` is where it is sorted, in seconds."""
-
-    at: float
-    chunk: Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +105,7 @@ class Watcher(Specialist):
             film = await in_thread(self._open, task, index, part, started)
             opening = f"Film {count}: " if len(films) > 1 else ""
             spans = await self._scenes(film)
-            yield _header(film, spans, opening)
+            yield header(index, film.found.facts["seconds"], len(spans), opening)
             async with aclosing(self._timeline(film, spans)) as entries:
                 async for entry in entries:
                     yield entry.chunk
@@ -141,10 +130,10 @@ class Watcher(Specialist):
                 found += block
         return scenes(found, seconds, self._most)
 
-    async def _timeline(self, film: _Film, spans: list[Span]) -> AsyncGenerator[_Entry, None]:
+    async def _timeline(self, film: _Film, spans: list[Span]) -> AsyncGenerator[Entry, None]:
         """The entries of eyes and ears, merged by time. Both are in order of time by themselves."""
-        seen: asyncio.Queue[_Entry | None] = asyncio.Queue()
-        heard: asyncio.Queue[_Entry | None] = asyncio.Queue()
+        seen: asyncio.Queue[Entry | None] = asyncio.Queue()
+        heard: asyncio.Queue[Entry | None] = asyncio.Queue()
 
         async def watch() -> None:
             async with asyncio.TaskGroup() as group:
@@ -154,44 +143,43 @@ class Watcher(Specialist):
         # The group lives in a task of its own: a generator that is closed must not stand inside one.
         work = asyncio.create_task(watch(), name=f"film {film.task.id}")
         try:
-            async for entry in _merged(seen, heard, [span.start for span in spans]):
-                yield entry
+            async with aclosing(merged(seen, heard, [span.start for span in spans])) as entries:
+                async for entry in entries:
+                    yield entry
             await work
         finally:
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await work
 
-    async def _see(self, film: _Film, spans: list[Span], out: asyncio.Queue[_Entry | None]) -> None:
+    async def _see(self, film: _Film, spans: list[Span], out: asyncio.Queue[Entry | None]) -> None:
         try:
             for number, span in enumerate(spans):
-                part = await in_thread(self._frame, film, span)
-                call = subtask(
-                    film.task, "vision", part, started=film.started, number=number, blobs=film.blobs
-                )
                 try:
+                    part = await in_thread(self._frame, film, span)
+                    call = self._call(film, "vision", part, number)
                     shown = [chunk async for chunk in ask(self._setup.runtime, call)]
                 except (Unavailable, UnknownName) as error:
-                    out.put_nowait(_gap(film, f"What it shows is not known: {error.message}."))
+                    out.put_nowait(gap(film.index, f"What it shows is not known: {error.message}."))
                     return
                 except AntiphonError as error:
                     shown = [Chunk(TEXT, f"What it shows is not known: {error.message}.", label="gap")]
-                out.put_nowait(_shown(film, span, shown))
+                out.put_nowait(scene(film.index, span, shown))
         finally:
             out.put_nowait(None)
 
-    async def _hear(self, film: _Film, out: asyncio.Queue[_Entry | None]) -> None:
+    async def _hear(self, film: _Film, out: asyncio.Queue[Entry | None]) -> None:
+        sentence: list[Chunk] = []
+        seconds = film.found.facts["seconds"]
         try:
             if not film.found.facts.get("channels"):
-                out.put_nowait(_gap(film, "It has no sound."))
+                out.put_nowait(gap(film.index, "It has no sound."))
                 return
             part = await in_thread(self._sound, film)
             if part is None:
-                out.put_nowait(_gap(film, "Its sound is silent."))
+                out.put_nowait(gap(film.index, "Its sound is silent."))
                 return
-            params = {"words": True} if self._hears_words() else {}
-            call = subtask(film.task, "asr", part, started=film.started, blobs=film.blobs, params=params)
-            sentence: list[Chunk] = []
+            call = self._call(film, "asr", part, 0, {"words": True} if self._hears_words() else {})
             spoken = False
             async for chunk in ask(self._setup.runtime, call):
                 if not chunk.text.strip():
@@ -199,16 +187,25 @@ class Watcher(Specialist):
                 spoken = True
                 sentence.append(chunk)
                 if chunk.label != "word" or chunk.text.rstrip().endswith((".", "?", "!")):
-                    out.put_nowait(_heard(film, sentence))
+                    out.put_nowait(speech(film.index, seconds, sentence))
                     sentence = []
             if sentence:
-                out.put_nowait(_heard(film, sentence))
+                out.put_nowait(speech(film.index, seconds, sentence))
             if not spoken:
-                out.put_nowait(_gap(film, "No words are heard in it."))
+                out.put_nowait(gap(film.index, "No words are heard in it."))
         except AntiphonError as error:
-            out.put_nowait(_gap(film, f"What is said in it is not known: {error.message}."))
+            if sentence:
+                out.put_nowait(speech(film.index, seconds, sentence))
+            out.put_nowait(gap(film.index, f"What is said in it is not known: {error.message}."))
         finally:
             out.put_nowait(None)
+
+    def _call(
+        self, film: _Film, name: str, part: Part, number: int, params: Mapping[str, object] | None = None
+    ) -> Task:
+        return subtask(
+            film.task, name, part, started=film.started, number=number, blobs=film.blobs, params=params
+        )
 
     def _hears_words(self) -> bool:
         """Whether `asr` can give each word its own time, so that a sentence gets the time it was said."""
@@ -220,7 +217,9 @@ class Watcher(Specialist):
         middle = (span.start + span.end) / 2
         frame = next(video_frames(film.data, self._setup.limits, part=film.name, start=middle), None)
         if frame is None:  # the picture ends before the sound
-            frame = next(video_frames(film.data, self._setup.limits, part=film.name, start=span.start))
+            frame = next(video_frames(film.data, self._setup.limits, part=film.name, start=span.start), None)
+        if frame is None:
+            raise BadInput("there is no picture at this time", part=film.name)
         image = frame.image()
         image.thumbnail((SIDE, SIDE))
         blob = film.blobs.put(encode_image(image), "image/jpeg")
@@ -234,85 +233,6 @@ class Watcher(Specialist):
             return None
         blob = film.blobs.put(encode_flac(samples, RATE), "audio/flac")
         return Part(AUDIO, blob=blob, name=film.name, facts={"seconds": len(samples) / RATE, "rate": RATE})
-
-
-async def _merged(
-    seen: asyncio.Queue[_Entry | None], heard: asyncio.Queue[_Entry | None], starts: list[float]
-) -> AsyncIterator[_Entry]:
-    """Both queues as one, by time, each entry as soon as its turn is certain.
-
-    `starts` are the times of the scenes that `seen` will hold: what was heard before a scene begins need
-    not wait until it has been seen, nor the first scene until something is heard. None ends a queue.
-    """
-    said: _Entry | None = None
-    listening, last = True, None
-    for start in starts:
-        while listening and start > 0:
-            said = said or await heard.get()
-            listening = said is not None
-            if said is None or said.at >= start:
-                break
-            yield said
-            said = None
-        last = await seen.get()
-        if last is None or last.at == AT_END:
-            break
-        yield last
-        last = None
-    while listening and (said := said or await heard.get()):
-        yield said
-        said = None
-    if last is not None:
-        yield last
-
-
-def clock(seconds: float) -> str:
-    """Seconds as a film's time: 0:07, 12:30, 1:02:03."""
-    whole = int(seconds)
-    minutes = f"{whole // 60 % 60}:{whole % 60:02}"
-    return minutes if whole < 3600 else f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
-
-
-def _header(film: _Film, spans: list[Span], opening: str) -> Chunk:
-    seconds = film.found.facts["seconds"]
-    many = f"{len(spans)} scenes" if len(spans) > 1 else "one scene"
-    facts = {"seconds": round(seconds, 3), "scenes": float(len(spans))}
-    return Chunk(
-        TEXT,
-        f"{opening}A film of {clock(round(seconds))} with {many}.\n",
-        anchor=Anchor(part=film.index, span=Span(0.0, seconds)),
-        label="film",
-        facts=facts,
-    )
-
-
-def _shown(film: _Film, span: Span, shown: list[Chunk]) -> _Entry:
-    said = "".join(chunk.text for chunk in shown if chunk.label not in PLAIN)
-    first = shown[0] if shown else Chunk(TEXT)
-    return _Entry(span.start, _line(film, span, " ".join(said.split()), "scene", first))
-
-
-def _heard(film: _Film, words: list[Chunk]) -> _Entry:
-    spans = [chunk.anchor.span for chunk in words if chunk.anchor and chunk.anchor.span]
-    span = Span(spans[0].start, spans[-1].end) if spans else Span(0.0, film.found.facts["seconds"])
-    said = " ".join("".join(chunk.text for chunk in words).split())
-    return _Entry(span.start, _line(film, span, f"Heard: “{said}”", "speech", words[0]))
-
-
-def _line(film: _Film, span: Span, text: str, label: str, first: Chunk) -> Chunk:
-    times = f"{clock(span.start)}-{clock(round(span.end))}"
-    return Chunk(
-        TEXT,
-        f"{times} {text}\n",
-        anchor=Anchor(part=film.index, span=span),
-        score=first.score,
-        label=label,
-        facts=first.facts,
-    )
-
-
-def _gap(film: _Film, text: str) -> _Entry:
-    return _Entry(AT_END, Chunk(TEXT, text + "\n", anchor=Anchor(part=film.index), label="gap"))
 
 
 def create(setup: Setup) -> Specialist:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.common import ConfigPath, Json, print_json, say
+from orchestrator.cli.transcript import clean
 
 if TYPE_CHECKING:
     from orchestrator.events import Event
@@ -92,7 +93,7 @@ class _Turn:
         match event.type:
             case "reply.text":
                 if self._stream:
-                    sys.stdout.write(event.text)
+                    sys.stdout.write(clean(event.text) if sys.stdout.isatty() else event.text)
                     sys.stdout.flush()
                     self._midline = not event.text.endswith("\n")
             case "reply.speech":

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli.transcript import clean
+
 if TYPE_CHECKING:
     from memory.store import MemoryStore
     from orchestrator.config import Config
@@ -38,5 +40,5 @@ def print_json(value: Any) -> None:
 
 def say(text: str) -> None:
     """A line for the person, on stderr: stdout carries the answer alone."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(clean(text) + "\n")
     sys.stderr.flush()

@@ -90,7 +90,7 @@ def pump(work: Callable[[Emit], None]) -> Generator[str, None, None]:
                 break
             yield piece
     finally:
-        pass
+        closed.set()
         worker.join()
     if errors:
         raise errors[0]

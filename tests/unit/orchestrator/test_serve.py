@@ -62,9 +62,10 @@ async def test_it_says_where_it_is_and_ends_when_told(config: Path, number: sign
             assert answer.json()["choices"][0]["message"]["content"] == "Hello there."
             # An event stream has no end of its own and must not hold the process.
             async with http.stream("GET", "/sessions/s/events") as events:
-                await anext(events.aiter_lines())
+                lines = events.aiter_lines()  # kept: the connection would close with it
+                await anext(lines)
                 process.send_signal(number)
-                _, errors = await asyncio.wait_for(process.communicate(), 30)
+                _, errors = await asyncio.wait_for(process.communicate(), 15)
         assert process.returncode == 0, errors.decode()
         assert b"Traceback" not in errors, errors.decode()
 

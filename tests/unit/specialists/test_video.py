@@ -17,7 +17,8 @@ from specialists.fakes import Failing, Gated, Hanging, Scripted, card
 from specialists.models import ModelStore
 from specialists.registry import Setup, load_factory
 from specialists.runtime import LocalRuntime
-from specialists.video import clock, create
+from specialists.timeline import clock
+from specialists.video import create
 
 
 class Eyes(Specialist):
@@ -110,7 +111,7 @@ async def test_eyes_and_ears_make_one_timeline() -> None:
     spans = [chunk.anchor.span for chunk in chunks[1:] if chunk.anchor and chunk.anchor.span]
     assert [span.start for span in spans] == [0.0, 0.5, pytest.approx(2.0), 2.2]
     assert [chunk.label for chunk in chunks] == ["film", "scene", "speech", "scene", "speech"]
-    assert eyes.tasks[0].instruction == "what happens?"
+    assert eyes.tasks[0].instruction == ""  # the same film gives the same timeline, whatever was asked
     assert heard.tasks[0].parts[0].kind == AUDIO
 
 
