@@ -24,8 +24,8 @@ from orchestrator.controller.route import decision_of
 from orchestrator.recall import CARD as MEMORY
 from orchestrator.vectors import cached
 from specialists.base import Card
-from specialists.embed import TextEncoder
-from specialists.models import DEFAULTS, ModelStore
+from specialists.embed import encoder
+from specialists.models import ModelStore
 from specialists.registry import build
 
 FOLDS = 6
@@ -84,7 +84,8 @@ def main() -> None:
     settings = load()
     ensure(settings, ["embed"])
     models = ModelStore(settings.engine.models)
-    embed = cached(TextEncoder(models, DEFAULTS["embed"]).encode, settings.engine.data, DEFAULTS["embed"][0])
+    found = encoder(models, settings.specialists.get("embed"))
+    embed = cached(found.encode, settings.engine.data, found.model)
     cards = (*build(models, settings.specialists, settings.limits).cards(), MEMORY)
     exemplars = built_in()
     print(f"{len(exemplars)} exemplars, {FOLDS} folds")

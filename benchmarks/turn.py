@@ -50,7 +50,11 @@ async def measure(folder: Path) -> None:
             pass
         direct.append(time.perf_counter() - began)
     print(f"{TURNS} turns of one scripted step and 40 words")
-    for name, figures in (("own share of a turn", own), ("of it the routing decision", route), ("the call itself", direct)):
+    for name, figures in (
+        ("own share of a turn", own),
+        ("of it the routing decision", route),
+        ("the call itself", direct),
+    ):
         ordered = sorted(figures)
         p95 = ordered[int(0.95 * len(ordered))]
         print(f"{name:28} p50 {statistics.median(figures) * 1000:7.2f} ms   p95 {p95 * 1000:7.2f} ms")

@@ -52,7 +52,9 @@ class Request:
 SCRIPT = (
     Request("What is the capital of France?"),
     Request("What animal is this?", images=["cat.jpg"]),
-    Request("What colours are in this picture?", images=["cat.jpg"], note="same picture: memory spares the model"),
+    Request(
+        "What colours are in this picture?", images=["cat.jpg"], note="same picture: memory spares the model"
+    ),
     Request("What does this page say? Read it to me.", images=["page.png"]),
     Request("Summarise this voice note", audio=["note.flac"]),
     Request("What happens in this clip?", video=["clip.mp4"]),
@@ -89,7 +91,10 @@ async def show(session: EngineSession, request: Request, folder: Path) -> TurnFi
                 print("  plan     " + (" → ".join(step.specialist for step in event.plan.steps) or "nothing"))
             case StepFinished():
                 how = "from memory" if event.reused else f"{event.seconds:.2f} s"
-                print(f"\n  {event.specialist:8} {how}" if shown.written else f"  {event.specialist:8} {how}", flush=True)
+                print(
+                    f"\n  {event.specialist:8} {how}" if shown.written else f"  {event.specialist:8} {how}",
+                    flush=True,
+                )
             case TextDelta():
                 sys.stdout.write(textwrap.indent(event.text, "  ") if not shown.written else event.text)
                 sys.stdout.flush()
@@ -113,7 +118,9 @@ async def show(session: EngineSession, request: Request, folder: Path) -> TurnFi
 def report(finished: TurnFinished, shown: Shown, folder: Path) -> None:
     times = finished.timings
     first = f", first words after {times['first_text']:.2f} s" if "first_text" in times else ""
-    print(f"\n  {finished.outcome} in {times['total']:.2f} s{first}; our own share {times['own'] * 1000:.0f} ms")
+    print(
+        f"\n  {finished.outcome} in {times['total']:.2f} s{first}; our own share {times['own'] * 1000:.0f} ms"
+    )
     if shown.pcm:
         path = folder / f"turn-{finished.turn}.wav"
         with wave.open(str(path), "wb") as out:
@@ -138,7 +145,9 @@ async def converse(folder: Path) -> bool:
         ends = [await show(session, request, folder) for request in SCRIPT]
     calls = sum(len(end.calls) for end in ends)
     spared = sum(len(end.reused) for end in ends)
-    print(f"\n{len(ends)} turns, {calls} specialist calls, {spared} spared by memory. Sound lies in {folder}.")
+    print(
+        f"\n{len(ends)} turns, {calls} specialist calls, {spared} spared by memory. Sound lies in {folder}."
+    )
     expected = ["answered"] * 6 + ["failed", "interrupted"]
     return [end.outcome for end in ends] == expected
 

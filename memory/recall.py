@@ -49,6 +49,9 @@ class _Filter:
         if query.session is not None:
             conditions.append("session = ?")
             values.append(query.session)
+        if query.scope:
+            conditions.append("substr(session, 1, ?) = ?")
+            values += [len(query.scope), query.scope]
         if query.since is not None:
             conditions.append("time >= ?")
             values.append(query.since)

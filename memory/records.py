@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from specialists.base import Card, Task
@@ -52,6 +52,8 @@ class Query:
     since: float | None = None
     session: str | None = None
     blobs: tuple[str, ...] = ()
+    scope: str = ""
+    """Only sessions whose names begin with this: what belongs to one caller of a shared store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Hit:
     cosine: float | None = None
 
 
-def evidence_key(card: Card, task: Task) -> str:
+def evidence_key(card: Card, task: Task, required: Sequence[Card] = ()) -> str:
     """The exact key of a specialist's answer: same content, specialist, version and parameters, same key.
 
     For a specialist that takes an instruction with media (a question about a picture) the words count too
@@ -80,6 +82,7 @@ def evidence_key(card: Card, task: Task) -> str:
         "version": card.version,
         "model": card.model,
         "parts": [part.key or hashlib.sha256(part.text.encode()).hexdigest() for part in task.parts],
+        "required": [(other.name, other.version, other.model) for other in required],
         "params": {name: task.params[name] for name in sorted(task.params)},
     }
     if any(parameter.name == "instruction" for parameter in card.parameters):

@@ -112,12 +112,16 @@ class MemoryStore:
             return self._recall(query)
         return self._recall(Query(query, k, None if kinds is None else tuple(kinds), since, session))
 
-    def evidence(self, key: str) -> Record | None:
-        """The newest evidence with exactly this key, None when there is none. See `evidence_key`."""
+    def evidence(self, key: str, scope: str = "") -> Record | None:
+        """The newest evidence with exactly this key, None when there is none. See `evidence_key`.
+
+        With a `scope`, only from sessions whose names begin with it.
+        """
         with self._database.read() as connection:
             row = connection.execute(
-                f"{_SELECT} WHERE key = ? AND key != '' AND role = 'evidence' ORDER BY row DESC LIMIT 1",
-                (key,),
+                f"{_SELECT} WHERE key = ? AND key != '' AND role = 'evidence'"
+                " AND substr(session, 1, ?) = ? ORDER BY row DESC LIMIT 1",
+                (key, len(scope), scope),
             ).fetchone()
         return from_row(row) if row else None
 

@@ -87,7 +87,8 @@ def to_json(line_id: str | int, planned: Plan, chosen: Route) -> str:
     values: Mapping[str, Any] = {
         "id": line_id,
         "steps": [
-            {"id": step.id, "specialist": step.specialist, "after": list(step.after)} for step in planned.steps
+            {"id": step.id, "specialist": step.specialist, "after": list(step.after)}
+            for step in planned.steps
         ],
         "outputs": list(planned.outputs),
         "reuse": planned.reuse,

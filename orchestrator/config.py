@@ -10,6 +10,7 @@ from typing import Any, Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from specialists.chat.prompt import SYSTEM
 from specialists.errors import BadConfig
 from specialists.media import Limits
 
@@ -24,10 +25,7 @@ class EngineTable(_Table):
     models: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("antiphon")) / "models")
     turn_seconds: float = Field(default=120.0, gt=0)
     step_seconds: float = Field(default=60.0, gt=0)
-    system_prompt: str = (
-        "You are Antiphon, a helpful assistant. Answer briefly and plainly. "
-        "Use the findings you are given and nothing else about the attachments."
-    )
+    system_prompt: str = SYSTEM
 
 
 class ControllerTable(_Table):
@@ -51,7 +49,7 @@ class ServerTable(_Table):
     host: str = "127.0.0.1"
     port: int = Field(default=8321, ge=0, le=65535)
     api_key: str = ""
-    """Needed to listen on anything but loopback; several are separated by commas, `$NAME` reads the environment."""
+    """Needed to listen beyond loopback; several stand between commas, `$NAME` reads the environment."""
     allowed_hosts: tuple[str, ...] = ()
     """Hosts that URLs in requests may be fetched from."""
 

@@ -75,6 +75,8 @@ class TurnContext:
     voice: bool = False
     speak: bool = False
     keep: bool = True
+    scope: str = ""
+    """The prefix of the sessions whose memories this turn may see; all of them without one."""
     busy: BusyMeter = field(default_factory=lambda: BusyMeter(lambda: 0.0))
     calls: list[str] = field(default_factory=list)
     """Specialists that ran, in the order they finished."""

@@ -51,13 +51,24 @@ class EngineSession:
     """A session of the embedded engine. See `orchestrator.session.Session` for the contract."""
 
     def __init__(
-        self, name: str, services: Services, graph: TurnGraph, *, keep: bool, history: History | None = None
+        self,
+        name: str,
+        services: Services,
+        graph: TurnGraph,
+        *,
+        keep: bool,
+        history: History | None = None,
+        scope: str = "",
     ) -> None:
-        """`keep` is False for a session that leaves nothing behind; it may begin with a `history`."""
+        """`keep` is False for a session that leaves nothing behind; it may begin with a `history`.
+
+        `scope` is the prefix of the sessions whose memories it may see.
+        """
         self.name = name
         self._services = services
         self._graph = graph
         self._keep = keep
+        self._scope = scope
         log = services.memory.log if keep else None
         self._journal = Journal(name, services.clock, log, services.door)
         self._history = history or History()
@@ -184,6 +195,7 @@ class EngineSession:
             voice=sent.voice,
             speak=sent.speak,
             keep=self._keep,
+            scope=self._scope,
             busy=BusyMeter(services.clock),
         )
 

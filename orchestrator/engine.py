@@ -7,9 +7,11 @@ import contextlib
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
+from weakref import WeakValueDictionary
 
 from memory.log import SessionInfo, session_name
 from memory.store import MemoryStore
@@ -30,25 +32,36 @@ from orchestrator.recall import Memory
 from orchestrator.vectors import cached
 from specialists.base import Card, Chunk, Task
 from specialists.content import TEXT, Kind, Message
-from specialists.embed import TextEncoder
-from specialists.models import DEFAULTS, ModelStore
+from specialists.embed import encoder
+from specialists.errors import AntiphonError
+from specialists.models import ModelStore
+from specialists.pool import ModelPool
 from specialists.registry import build
 from specialists.runtime import Health, LocalRuntime, Runtime
-from specialists.threads import in_thread
+from specialists.threads import in_thread, sleep_while_waiting
 
 log = logging.getLogger("antiphon")
+
+
+RECENT_SESSIONS = 64
+"""How many of the last asked-for sessions stay open though nobody holds them."""
 
 
 class Orchestrator:
     """One assistant: `async with Orchestrator.open(config) as o: session = o.session("trip")`."""
 
     def __init__(self, config: Config, runtime: Runtime | None = None, embed: Embed | None = None) -> None:
+        sleep_while_waiting()
         self.config = config
         self.models = ModelStore(config.engine.models)
-        self.runtime: Runtime = runtime or build(self.models, config.specialists, config.limits)
+        pool = ModelPool()
+        self.runtime: Runtime = runtime or build(self.models, config.specialists, config.limits, pool)
+        self._encoder = encoder(self.models, config.specialists.get("embed"), pool)
         self._embed = embed
         self._door = Door()
-        self._sessions: dict[str, EngineSession] = {}
+        self._sessions: WeakValueDictionary[str, EngineSession] = WeakValueDictionary()
+        # A server runs for weeks: a session that nobody holds is let go, and opens again from its log.
+        self._recent: deque[EngineSession] = deque(maxlen=RECENT_SESSIONS)
         self._warming: asyncio.Task[None] | None = None
         self._seconds: dict[str, float] = {}
         """Moving averages of what calls took, in seconds."""
@@ -59,17 +72,20 @@ class Orchestrator:
     ) -> Self:
         """An engine for `async with`. Without a configuration, the user's own or the defaults.
 
-        `runtime` replaces the specialists of the configuration, `embed` its text encoder.
+        `runtime` replaces the specialists of the configuration, `embed` its text encoder. Without the
+        encoder's model routing goes by words alone and recall is lexical: commands fetch it beforehand.
         """
         return cls(config or load(), runtime, embed)
 
     async def __aenter__(self) -> Self:
         folder = self.config.engine.data
-        encoder = self._embed or self._encoder()
-        self.store = await self._door(MemoryStore.open, folder / "memory", encoder)
+        embed = self._embed or (self._encoder.encode if self._encoder.installed() else None)
+        self.store = await self._door(MemoryStore.open, folder / "memory", embed)
         self.blobs = self.store.blobs
         self._internal = LocalRuntime([Memory(self.store, self._door)])
-        self._exemplars = ExemplarController(embed=cached(encoder, folder, DEFAULTS["embed"][0]) if encoder else None)
+        self._exemplars = ExemplarController(
+            embed=cached(embed, folder, self._encoder.model) if embed else None
+        )
         self._services = Services(
             config=self.config,
             call=self._call,
@@ -113,15 +129,19 @@ class Orchestrator:
         if self._warming is None:
             self._warming = asyncio.create_task(self._warm_quietly(names), name="warm")
 
-    def session(self, name: str | None = None) -> EngineSession:
+    def session(self, name: str | None = None, scope: str = "") -> EngineSession:
         """A session by name; a new one without. One that exists goes on where its log ends.
 
+        `scope` is a prefix of session names: a session with one sees only what those sessions remember.
         Raises BadInput for a name that cannot be one.
         """
         name = session_name(name) if name else new_name()
-        if name not in self._sessions:
-            self._sessions[name] = EngineSession(name, self._services, self._graph, keep=True)
-        return self._sessions[name]
+        session = self._sessions.get(name)
+        if session is None:
+            session = EngineSession(name, self._services, self._graph, keep=True, scope=scope)
+            self._sessions[name] = session
+        self._recent.append(session)
+        return session
 
     def passing(self, history: Sequence[Message] = ()) -> EngineSession:
         """A session that leaves nothing behind and reads nothing of others; it may begin with a history."""
@@ -169,16 +189,10 @@ class Orchestrator:
             return self._exemplars
         return HybridController(self._exemplars, by_llm, table.margin)
 
-    def _encoder(self) -> Embed | None:
-        """The text encoder, if its model is here: a command that needs it fetches it beforehand."""
-        if not all(self.models.has(uri) for uri in DEFAULTS["embed"]):
-            return None
-        return TextEncoder(self.models, DEFAULTS["embed"]).encode
-
     async def _warm_quietly(self, names: Sequence[str]) -> None:
         try:
             await self.warm(*names)
-        except Exception as error:
+        except AntiphonError as error:
             log.warning("warming up failed: %s", error)
 
 

@@ -275,9 +275,9 @@ def _types() -> Any:
 
 def to_dict(event: Event) -> dict[str, Any]:
     """The event as plain JSON values; bytes become base64."""
-    return _types().dump_python(event, mode="json")  # type: ignore[no-any-return]
+    return _types().dump_python(event, mode="json")
 
 
 def from_dict(values: Mapping[str, Any]) -> Event:
     """The event that `to_dict` wrote. Raises pydantic's ValidationError for anything else."""
-    return _types().validate_python(dict(values))  # type: ignore[no-any-return]
+    return _types().validate_python(dict(values))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 
@@ -31,6 +31,9 @@ from specialists.errors import (
 
 SPEAKS = "tts"
 """The specialist that speaks the reply while it is being written; the mouth runs it, not this module."""
+
+RECALLS = "memory"
+"""The specialist that recalls; it is told whose memories it may tell."""
 
 RETRY_WAIT_SECONDS = (0.05, 0.25)
 
@@ -105,7 +108,7 @@ class Execution:
         if run.blocked:
             raise Unavailable("what it works on could not be obtained", part=run.step.specialist)
         task = self._task(run.step)
-        key = evidence_key(card, task) if any(part.blob for part in task.parts) else ""
+        key = self._key(card, task) if any(part.blob for part in task.parts) else ""
         record = await self._known(key)
         if record is not None:
             self._reuse(run, record)
@@ -144,7 +147,9 @@ class Execution:
 
     async def _call(self, run: Run, task: Task, attempt: int) -> None:
         context = self._context
-        context.emit(StepStarted(turn=context.number, step=run.step.id, specialist=task.specialist, attempt=attempt))
+        context.emit(
+            StepStarted(turn=context.number, step=run.step.id, specialist=task.specialist, attempt=attempt)
+        )
         limit = min(context.services.config.engine.step_seconds, context.seconds_left)
         label = ""
         with context.busy:
@@ -162,7 +167,9 @@ class Execution:
         services = self._context.services
         blob = await services.door(services.blobs.put, chunk.data, chunk.media_type)
         suffix = chunk.media_type.partition("/")[2].partition(";")[0]
-        part = Part(chunk.kind, text=chunk.text, blob=blob, name=f"{run.step.specialist}-{run.step.id}.{suffix}")
+        part = Part(
+            chunk.kind, text=chunk.text, blob=blob, name=f"{run.step.specialist}-{run.step.id}.{suffix}"
+        )
         run.parts = (*run.parts, part)
         if chunk.kind in self.plan.outputs or chunk.kind != IMAGE:
             self._context.emit(MediaReady(turn=self._context.number, part=part))
@@ -188,10 +195,15 @@ class Execution:
             parts=self._inputs(step),
             instruction=context.text,
             context=self._messages(),
-            params=step.params,
+            params=self._params(step),
             turn=context.number,
             blobs=context.services.blobs,
         )
+
+    def _params(self, step: Step) -> Mapping[str, object]:
+        if step.specialist != RECALLS or not self._context.keep:
+            return step.params
+        return {**step.params, "scope": self._context.scope}
 
     def _blocked(self, step: Step) -> bool:
         """Whether nothing of what the step needs was obtained."""
@@ -228,11 +240,15 @@ class Execution:
     def _messages(self) -> tuple[Message, ...]:
         return (message("system", self._context.services.config.engine.system_prompt), *self._context.history)
 
+    def _key(self, card: Card, task: Task) -> str:
+        required = [self._context.services.card(name) for name in card.requires]
+        return evidence_key(card, task, required)
+
     async def _known(self, key: str) -> Record | None:
         services = self._context.services
         if not key or not services.config.memory.reuse or not self._context.keep:
             return None
-        return await services.door(services.memory.evidence, key)
+        return await services.door(services.memory.evidence, key, self._context.scope)
 
     def _reuse(self, run: Run, record: Record) -> None:
         anchor = record.anchors[0] if record.anchors else None

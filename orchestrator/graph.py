@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
@@ -12,6 +13,14 @@ from orchestrator import verbs
 from orchestrator.context import TurnContext
 from orchestrator.execution import Execution
 from orchestrator.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What each node is given beside the state."""
+
+    turn: TurnContext
+    execution: Execution
 
 
 class TurnState(TypedDict, total=False):
@@ -28,7 +37,7 @@ class TurnGraph:
     """The compiled graph. One graph serves every turn; each turn brings its own context."""
 
     def __init__(self) -> None:
-        graph = StateGraph(TurnState, context_schema=_Scope)
+        graph = StateGraph(TurnState, context_schema=Scope)
         for node in (_perceive, _recall, _route, _execute, _respond, _remember):
             graph.add_node(node.__name__[1:], node)
         graph.add_edge(START, "perceive")
@@ -42,36 +51,28 @@ class TurnGraph:
 
     async def run(self, context: TurnContext, execution: Execution) -> TurnState:
         """Run one turn to its end. Cancelling the caller cancels the verb at work."""
-        state: TurnState = {}
-        scope = _Scope(context, execution)
+        state: dict[str, Any] = {}
+        scope = Scope(context, execution)
         async for update in self._graph.astream({}, context=scope, stream_mode="updates"):
             for node, found in update.items():
                 context.mark(node)
                 state.update(found or {})
-        return state
+        return TurnState(**state)  # type: ignore[typeddict-item]
 
 
-class _Scope:
-    """What each node is given beside the state."""
-
-    def __init__(self, context: TurnContext, execution: Execution) -> None:
-        self.turn = context
-        self.execution = execution
-
-
-async def _perceive(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+async def _perceive(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
     return {"perceived": await verbs.perceive(runtime.context.turn)}
 
 
-async def _recall(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+async def _recall(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
     return {"hits": await verbs.recall(runtime.context.turn, state["perceived"])}
 
 
-async def _route(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+async def _route(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
     return {"plan": await verbs.route(runtime.context.turn, state["perceived"])}
 
 
-async def _execute(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+async def _execute(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
     scope = runtime.context
     plan = state["plan"]
     assert plan is not None, "the edge after route leads here only with a plan"
@@ -79,13 +80,13 @@ async def _execute(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]
     return {}
 
 
-async def _respond(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+async def _respond(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
     scope = runtime.context
     answered = await verbs.respond(scope.turn, state["perceived"], scope.execution.plan, scope.execution)
     return {"answered": answered}
 
 
-async def _remember(state: TurnState, runtime: Runtime[_Scope]) -> dict[str, Any]:
+async def _remember(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
     return {"record": await verbs.remember(runtime.context.turn, state["answered"].text)}
 
 

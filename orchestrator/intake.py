@@ -28,7 +28,9 @@ def attachments(
         *((given, None) for given in files),
     ]
     return tuple(
-        given if isinstance(given, Attachment) else Attachment(path=Path(given), name=Path(given).name, kind=kind)
+        given
+        if isinstance(given, Attachment)
+        else Attachment(path=Path(given), name=Path(given).name, kind=kind)
         for given, kind in told
     )
 

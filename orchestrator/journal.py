@@ -10,7 +10,6 @@ from typing import Any
 from memory.log import SessionLog
 from orchestrator.door import Door
 from orchestrator.events import Event, from_dict, to_dict
-from orchestrator.stream import Stream
 
 
 class Journal:
@@ -19,15 +18,14 @@ class Journal:
     Without a log (a session that is not kept) everything but the writing is the same.
     """
 
-    def __init__(
-        self, session: str, clock: Callable[[], float], log: SessionLog | None, door: Door
-    ) -> None:
+    def __init__(self, session: str, clock: Callable[[], float], log: SessionLog | None, door: Door) -> None:
         self._session = session
         self._clock = clock
         self._log = log
         self._door = door
         self._seq = 0
-        self._live: Stream[Event] = Stream()
+        self._listeners: list[asyncio.Queue[Event | None]] = []
+        self._closed = False
         self._pending: list[Event] = []
         self._writing = asyncio.Lock()
 
@@ -43,10 +41,11 @@ class Journal:
         """Number an event and make it known. The numbered event is returned."""
         self._seq += 1
         numbered: Any = replace(event, session=self._session, seq=self._seq, time=self._clock())
-        self._live.put(numbered)
+        for listener in self._listeners:
+            listener.put_nowait(numbered)
         if self._log is not None:
             self._pending.append(numbered)
-        return numbered  # type: ignore[no-any-return]
+        return numbered
 
     async def flush(self) -> None:
         """Write what is pending; events of one session reach the log in their order."""
@@ -58,20 +57,30 @@ class Journal:
             await asyncio.shield(self._door(_append, self._log, self._session, batch))
 
     def close(self) -> None:
-        self._live.close()
+        """End every listener."""
+        self._closed = True
+        for listener in self._listeners:
+            listener.put_nowait(None)
 
     async def events(self, since: int) -> AsyncIterator[Event]:
         """Events above `since`: those of the log, then live ones, without gap or repetition."""
-        await self.flush()
-        if self._log is not None:
-            for values in await self._door(self._log.read, self._session, since):
-                event = from_dict(values)
-                since = event.seq
-                yield event
-        async for live in self._live:
-            if live.seq > since:
-                since = live.seq
-                yield live
+        live: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._listeners.append(live)  # before the log is read: what happens meanwhile waits in the queue
+        try:
+            await self.flush()
+            if self._log is not None:
+                for values in await self._door(self._log.read, self._session, since):
+                    event = from_dict(values)
+                    since = event.seq
+                    yield event
+            if self._closed:
+                return
+            while (following := await live.get()) is not None:
+                if following.seq > since:
+                    since = following.seq
+                    yield following
+        finally:
+            self._listeners.remove(live)
 
 
 def _append(log: SessionLog, session: str, batch: list[Event]) -> None:

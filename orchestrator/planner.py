@@ -35,7 +35,9 @@ def plan(
     for output in decision.outputs:
         builder.reach(OUTPUT_KINDS.get(output, output))
     perceives = any(builder.takes_media(step) for step in builder.steps)
-    return Plan(tuple(builder.steps), decision.outputs, decision.reuse and not perceives, tuple(builder.notes))
+    return Plan(
+        tuple(builder.steps), decision.outputs, decision.reuse and not perceives, tuple(builder.notes)
+    )
 
 
 class _Builder:
@@ -92,9 +94,7 @@ class _Builder:
     def _inputs(self, card: Card) -> tuple[Ref, ...]:
         """What the specialist would work on now: attachments it consumes, else open results, else words."""
         media = tuple(
-            PartRef(i, kind)
-            for i, kind in enumerate(self.parts)
-            if kind != TEXT and kind in card.consumes
+            PartRef(i, kind) for i, kind in enumerate(self.parts) if kind != TEXT and kind in card.consumes
         )
         if media:
             return media

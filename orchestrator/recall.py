@@ -1,4 +1,4 @@
-"""The `memory` specialist: the step that recalls. It lives beside the store, whatever runtime serves the rest."""
+"""The `memory` specialist: the step that recalls. It lives beside the store, on any runtime."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ CARD = Card(
 
 
 class Memory(Specialist):
-    """Recalls by the person's words and tells each hit on a line, with where it comes from."""
+    """Recalls by the person's words and tells each hit on a line, with where it comes from.
+
+    The parameter `scope` says whose sessions count; without it nothing is told.
+    """
 
     card = CARD
 
@@ -32,7 +35,10 @@ class Memory(Specialist):
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
         k = int(str(task.params.get("k", 5)))
-        hits = await self._door(self._store.recall, Query(task.instruction, k=k))
+        hits: list[Hit] = []
+        if "scope" in task.params:
+            query = Query(task.instruction, k=k, scope=str(task.params["scope"]))
+            hits = await self._door(self._store.recall, query)
         if not hits:
             yield Chunk(TEXT, label="nothing remembered")
         for hit in hits:

@@ -56,7 +56,7 @@ class Answered:
 
 
 async def perceive(context: TurnContext) -> Perceived:
-    """Check what was attached, store it, and announce the turn. Raises BadInput when nothing usable is left."""
+    """Check what was attached, store it, and announce the turn. Raises BadInput when nothing is left."""
     services = context.services
     accepted, refused = await services.door(
         accept_all, context.attachments, services.config.limits, services.blobs
@@ -76,10 +76,14 @@ async def perceive(context: TurnContext) -> Perceived:
             remedy=refused[0].remedy,
         )
     if not spoken.parts:
-        raise BadInput("there is neither text nor an attachment", part="message", remedy="Say or attach something")
+        raise BadInput(
+            "there is neither text nor an attachment", part="message", remedy="Say or attach something"
+        )
     kinds_now = {part.kind for part in accepted}
     earlier = [part for part in context.earlier if part.kind not in kinds_now]
-    return Perceived((text_part(context.text), *accepted, *_newest_of_each_kind(earlier)), len(accepted), tuple(refused))
+    return Perceived(
+        (text_part(context.text), *accepted, *_newest_of_each_kind(earlier)), len(accepted), tuple(refused)
+    )
 
 
 async def recall(context: TurnContext, perceived: Perceived) -> tuple[Hit, ...]:
@@ -89,7 +93,7 @@ async def recall(context: TurnContext, perceived: Perceived) -> tuple[Hit, ...]:
         return ()
     began = services.clock()
     blobs = tuple(part.key for part in perceived.parts if part.blob)
-    query = Query(context.text, k=services.config.memory.hits, blobs=blobs)
+    query = Query(context.text, k=services.config.memory.hits, blobs=blobs, scope=context.scope)
     hits = tuple(await services.door(services.memory.recall, query))
     context.emit(
         Recalled(
@@ -127,7 +131,9 @@ async def route(context: TurnContext, perceived: Perceived) -> Plan | None:
 async def execute(context: TurnContext, perceived: Perceived, plan: Plan, execution: Execution) -> None:
     """Start the plan's steps; return when those that only prepare the reply are done."""
     execution.start(plan, perceived.parts)
-    await execution.settled([step.id for step in plan.steps if plan.dependents(step.id) and _prepares(plan, step.id)])
+    await execution.settled(
+        [step.id for step in plan.steps if plan.dependents(step.id) and _prepares(plan, step.id)]
+    )
 
 
 async def respond(context: TurnContext, perceived: Perceived, plan: Plan, execution: Execution) -> Answered:

@@ -55,11 +55,13 @@ def application(
     return Ingress.bind(config, dict(hosts), cards)  # type: ignore[attr-defined]
 
 
-def run(app: serve.Application) -> None:
+def run(app: serve.Application, config: Config) -> None:
     """Deploy on the connected cluster and wait until every specialist is ready.
 
+    HTTP is served at `config.server`, unless the cluster already serves it elsewhere.
     Raises Unavailable, with the reason, when one cannot start.
     """
+    serve.start(http_options={"host": config.server.host, "port": config.server.port})
     try:
         serve.run(app, name=APPLICATION)
     except RuntimeError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.serve.exceptions import RayServeException
 
 from orchestrator.config import Config
 from serving.config import APPLICATION, local_resources
 from specialists.base import Card
-from specialists.errors import Unavailable
+from specialists.errors import BadConfig, Unavailable
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Only pictures, sound and film on their way to a replica lie there; what does not fit goes to the disk."""
@@ -26,18 +28,18 @@ OBJECT_STORE_BYTES = 256 * 2**20
 def cluster(config: Config, cards: Iterable[Card]) -> Iterator[None]:
     """Connect to `config.ray.address`, or start a cluster on this machine, and leave nothing behind.
 
-    HTTP will be served at `config.server`, unless the cluster already serves it elsewhere. Of a cluster that
-    was there before only this application is removed. Raises Unavailable when none is at the address.
+    Of a cluster that was there before only this application is removed. Raises BadConfig for an address that
+    cannot be used, Unavailable when no cluster is there.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     try:
         _connect(config, cards)
-        serve.start(http_options={"host": config.server.host, "port": config.server.port})
         yield
     finally:
         if ray.is_initialized():
-            serve.delete(APPLICATION)  # lets running calls end, within `config.DRAIN_SECONDS`
+            with contextlib.suppress(RayServeException):  # nothing was deployed yet
+                serve.delete(APPLICATION)  # lets running calls end, within `config.DRAIN_SECONDS`
             ray.shutdown()
 
 
@@ -45,8 +47,9 @@ def _connect(config: Config, cards: Iterable[Card]) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "namespace": APPLICATION}
     if config.ray.address:
         try:
+            _check_address(config.ray.address)
             ray.init(address=config.ray.address, **quiet)
-        except ConnectionError as error:
+        except OSError as error:
             raise Unavailable(
                 f"no cluster answers: {error}",
                 part=f"ray.address {config.ray.address}",
@@ -61,6 +64,20 @@ def _connect(config: Config, cards: Iterable[Card]) -> None:
             **local_resources(cards, config, gpus=_gpus()),
             **quiet,
         )
+
+
+def _check_address(address: str) -> None:
+    """Find out within seconds that nobody listens: Ray itself tries for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise BadConfig(
+            "not an address of a Ray cluster",
+            part=f"ray.address {address}",
+            remedy="Give HOST:PORT of its head node, or auto for the cluster this machine belongs to",
+        )
+    socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
 
 
 @contextlib.contextmanager

@@ -6,11 +6,13 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from types import FrameType
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 
 from orchestrator.config import Config
 from specialists.errors import Unavailable
+
+_STOP = (signal.SIGINT, signal.SIGTERM)
 
 
 def start_ray(config: Config, host: str, port: int) -> None:
@@ -33,9 +35,10 @@ def start_ray(config: Config, host: str, port: int) -> None:
     from serving.deployments import hosts
 
     bound, cards = hosts(config)
-    with cluster(config, cards):
-        run(application(config, bound, cards))
-        with _stop_signal() as stop:
+    stop = threading.Event()
+    with _signals(stop), cluster(config, cards):
+        _listen(stop)  # again, as Ray takes SIGTERM for itself when it starts
+        if _done_before(stop, lambda: run(application(config, bound, cards), config)):
             where = f"http://{server.host}:{server.port}"
             print(f"Serving {len(bound)} specialists on Ray at {where}. Ctrl-C stops it.", flush=True)
             stop.wait()
@@ -58,16 +61,37 @@ def _free_port(host: str, port: int) -> int:
 
 
 @contextlib.contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set."""
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Have SIGINT and SIGTERM set `stop`. Raising inside Ray's start would leave processes behind."""
+    before = {number: signal.getsignal(number) for number in _STOP}
+    _listen(stop)
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _listen(stop: threading.Event) -> None:
+    for number in _STOP:
+        signal.signal(number, lambda *_: stop.set())
+
+
+def _done_before(stop: threading.Event, work: Callable[[], None]) -> bool:
+    """Run `work` in a thread of its own; False as soon as `stop` is set. Raises what `work` raises."""
+    outcome: Future[None] = Future()
+    either = threading.Event()
+    outcome.add_done_callback(lambda _: either.set())
+
+    def carry() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - carried over to the main thread
+            outcome.set_exception(error)
+
+    threading.Thread(target=carry, name="deploy", daemon=True).start()
+    while not either.wait(0.1):
+        if stop.is_set():
+            return False
+    outcome.result()
+    return True

@@ -112,7 +112,7 @@ class Chunk:
 
 
 def pcm_rate(media_type: str) -> int:
-    """The sample rate in hertz of an `audio/pcm;rate=HERTZ` media type. Raises ValueError for another type."""
+    """The sample rate in hertz of an `audio/pcm;rate=HERTZ` media type. Raises ValueError for another."""
     head, _, tail = media_type.partition(";rate=")
     if head != "audio/pcm" or not tail.isdigit():
         raise ValueError(f"not a PCM media type: {media_type!r}")

@@ -99,15 +99,12 @@ class ClauseSplitter:
             cut = boundary.end() + (boundary.lastgroup == "end")
             if cut - begin > self._lengths.hard:
                 break
-            verdict = self._ends_clause(boundary, begin)
-            if verdict is None:
-                return None
-            if verdict:
+            if self._ends_clause(boundary, begin):
                 return cut
         return self._forced_cut(begin)
 
-    def _ends_clause(self, boundary: re.Match[str], begin: int) -> bool | None:
-        """Whether a clause ends here; None when the text that decides it has not come yet."""
+    def _ends_clause(self, boundary: re.Match[str], begin: int) -> bool:
+        """Whether a clause ends here, as far as the text that has come can tell."""
         text = self._buffer
         said = text[begin : boundary.start()]
         if not _speaks(said):
@@ -157,7 +154,7 @@ def _speaks(text: str) -> bool:
     return any(character.isalnum() for character in text)
 
 
-def _ends_sentence(said: str, following: str) -> bool | None:
+def _ends_sentence(said: str, following: str) -> bool:
     """Whether a full stop after `said` ends a sentence; `following` is the space and what comes next."""
     found = _LAST_WORD.search(said)
     word = found.group() if found else ""
@@ -168,7 +165,7 @@ def _ends_sentence(said: str, following: str) -> bool | None:
         return True
     if following[:1] == "\n":
         return True
-    return None if len(following) < 2 else following[1].isupper()
+    return following[1:].isupper()
 
 
 _LINK = re.compile(

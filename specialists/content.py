@@ -36,7 +36,7 @@ _KINDS: dict[Kind, KindSpec] = {}
 
 
 def register_kind(name: Kind, media_types: tuple[str, ...], suffixes: tuple[str, ...]) -> KindSpec:
-    """Add a kind, so that files of it are accepted and Cards may name it. Registering it again replaces it."""
+    """Add a kind, so that files of it are accepted and Cards may name it. A second time replaces it."""
     spec = KindSpec(name, media_types, suffixes)
     _KINDS[name] = spec
     return spec

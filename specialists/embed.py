@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,15 @@ class TextEncoder:
         self._models = models
         self._uris = tuple(uris)
         self._pool = pool or ModelPool()
+
+    @property
+    def model(self) -> str:
+        """The URI of the model, which names the space its vectors lie in."""
+        return self._uris[0]
+
+    def installed(self) -> bool:
+        """Whether the model is here, so that encoding will not fetch it first."""
+        return all(self._models.has(uri) for uri in self._uris)
 
     def load(self) -> tuple[Tokenizer, InferenceSession]:
         """Get ready. Raises BadConfig when these are not an encoder, Unavailable when it cannot be had."""
@@ -118,8 +127,7 @@ class Embed(Specialist):
 
     def __init__(self, setup: Setup) -> None:
         setup.check_options("model", "tokenizer")
-        uris = _uris(setup)
-        self._encoder = TextEncoder(setup.models, uris, setup.pool)
+        self._encoder = encoder(setup.models, setup.options, setup.pool)
         self._limits = setup.limits
         self.card = Card(
             name=setup.name,
@@ -128,7 +136,7 @@ class Embed(Specialist):
             produces=(VECTOR,),
             cost=Cost(seconds=0.01),
             resources=Resources(cpus=1, memory_mb=150),
-            model=uris[0],
+            model=self._encoder.model,
         )
 
     async def load(self) -> None:
@@ -158,14 +166,20 @@ class Embed(Specialist):
         return texts
 
 
-def _uris(setup: Setup) -> tuple[str, ...]:
-    """The configured model, with its own tokenizer or with the one that lies in its folder."""
-    model, tokenizer = setup.option("model"), setup.option("tokenizer")
+def encoder(
+    models: ModelStore, options: Mapping[str, object] | None = None, pool: ModelPool | None = None
+) -> TextEncoder:
+    """The encoder that a `[specialists.embed]` table names: the default one where it names none.
+
+    Memory and the controller use the same as the specialist, so that one model serves all three.
+    """
+    options = options or {}
+    model, tokenizer = options.get("model"), options.get("tokenizer")
     if model is None and tokenizer is None:
-        return DEFAULTS["embed"]
+        return TextEncoder(models, DEFAULTS["embed"], pool)
     if model is None:
-        raise BadConfig("names a tokenizer but no model", part=f"specialists.{setup.name}")
-    return (str(model),) if tokenizer is None else (str(model), str(tokenizer))
+        raise BadConfig("names a tokenizer but no model", part="specialists.embed")
+    return TextEncoder(models, (str(model),) if tokenizer is None else (str(model), str(tokenizer)), pool)
 
 
 def create(setup: Setup) -> Specialist:

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 from specialists.base import Specialist
 from specialists.errors import BadConfig
-from specialists.media import Limits
+from specialists.limits import DEFAULT_LIMITS, Limits
 from specialists.models import ModelStore
 from specialists.pool import ModelPool
 from specialists.runtime import LocalRuntime, Runtime
@@ -40,7 +40,7 @@ class Setup:
     name: str
     models: ModelStore
     runtime: Runtime
-    limits: Limits = Limits()
+    limits: Limits = DEFAULT_LIMITS
     options: Mapping[str, object] = field(default_factory=dict)
     pool: ModelPool = field(default_factory=ModelPool)
 
@@ -88,22 +88,23 @@ def build(
     models: ModelStore,
     tables: Mapping[str, Mapping[str, object]] | None = None,
     limits: Limits | None = None,
+    pool: ModelPool | None = None,
 ) -> LocalRuntime:
-    """A runtime with every registered specialist.
+    """A runtime with every registered specialist; they share the models in `pool`.
 
     `tables` is the `[specialists.NAME]` part of the configuration: `use` is an import path, `enabled =
     false` leaves the specialist out, everything else goes to its factory.
     """
     tables = tables or {}
     runtime = LocalRuntime()
-    pool = ModelPool()
+    pool = pool or ModelPool()
     paths = factories({name: str(table["use"]) for name, table in tables.items() if "use" in table})
     for name in tables:
         if name not in paths:
             raise BadConfig(
                 "no specialist of this name is registered",
                 part=f"specialists.{name}",
-                remedy=f"Registered: {', '.join(sorted(paths))}; or add use = \"package.module:factory\"",
+                remedy=f'Registered: {", ".join(sorted(paths))}; or add use = "package.module:factory"',
             )
     for name, path in paths.items():
         table = dict(tables.get(name, {}))

@@ -123,12 +123,13 @@ class AntiphonApp(App[None]):
     @on(messages.Broken)
     async def _broken(self, event: messages.Broken) -> None:
         self._status.tell(engine="not connected" if self._is_open else "not available", broken=True)
+        if not (event.ended and self._transcript.busy):
+            await self._transcript.note(Notice.of(event.error))
         if event.ended:
             self._failure = event.error
             while self._transcript.busy:
                 await self._transcript.turn_over(event.error)
             self._status.tell(running=False)
-        await self._transcript.note(Notice.of(event.error))
 
     @on(messages.Happened)
     async def _happened(self, event: messages.Happened) -> None:

@@ -44,7 +44,6 @@ def chat(
 def _local(path: Path | None) -> Opener:
     """An engine in this process. Missing models are fetched first, with their progress on the terminal."""
     from orchestrator.cli.models import ensure
-
     from orchestrator.config import load
     from tui.local import open_local
 

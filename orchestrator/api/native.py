@@ -35,11 +35,19 @@ router = APIRouter(tags=["Antiphon"])
 _FIELDS = {"images": IMAGE, "audio": AUDIO, "video": VIDEO, "files": None}
 _MOST_FILES = 100
 
+
+def _turn_schema() -> dict[str, Any]:
+    schema = TurnRequest.model_json_schema()
+    # Inside an OpenAPI document a reference to the schema's own definitions would lead nowhere.
+    schema["properties"]["attachments"]["items"] = schema.pop("$defs")["TurnAttachment"]
+    return schema
+
+
 _TURN_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": TurnRequest.model_json_schema()},
+            "application/json": {"schema": _turn_schema()},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",

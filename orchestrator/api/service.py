@@ -51,7 +51,7 @@ class Service:
 
     def session(self, name: str, scope: str) -> Session:
         """The caller's session of this name, opened or made. Raises BadInput for a name it cannot have."""
-        return self.engine.session(_scoped(name, scope))
+        return self.engine.session(_scoped(name, scope), scope)
 
     def passing(self, history: Sequence[Message]) -> Session:
         """A session that ends with its only turn."""

@@ -24,7 +24,8 @@ HEARTBEAT_SECONDS = 15.0
 
 def sse(data: object, *, event: str = "", seq: int | None = None) -> bytes:
     """One server-sent event. `data` is a string as it stands, or anything JSON can say."""
-    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    # All in ASCII: some readers take further characters of Unicode for the end of a line.
+    text = data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))
     head = (f"event: {event}\n" if event else "") + (f"id: {seq}\n" if seq is not None else "")
     return f"{head}data: {text}\n\n".encode()
 
@@ -82,6 +83,7 @@ class StreamedAnswer(Response):
         media_type: str,
         events: bool = False,
         until: asyncio.Event | None = None,
+        heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
         super().__init__(media_type=media_type)
         del self.headers["content-length"]
@@ -91,6 +93,7 @@ class StreamedAnswer(Response):
         self._items = items
         self._events = events
         self._until = until
+        self._heartbeat = heartbeat
         self._started = asyncio.Event()
         self._sent = time.monotonic()
 
@@ -146,8 +149,8 @@ class StreamedAnswer(Response):
         await self._started.wait()
         while True:
             silence = time.monotonic() - self._sent
-            await asyncio.sleep(HEARTBEAT_SECONDS - silence)
-            if time.monotonic() - self._sent >= HEARTBEAT_SECONDS:
+            await asyncio.sleep(self._heartbeat - silence)
+            if time.monotonic() - self._sent >= self._heartbeat:
                 await send(_body(b": still here\n\n"))
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def ask(
-    text: Annotated[str, typer.Argument(help="What you want, in your own words; may be empty beside a file.")] = "",
+    text: Annotated[
+        str, typer.Argument(help="What you want, in your own words; may be empty beside a file.")
+    ] = "",
     image: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attach a picture.")] = None,
     audio: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attach a recording.")] = None,
     video: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attach a film.")] = None,
@@ -123,7 +125,8 @@ class _Turn:
                 if self._midline:
                     sys.stdout.write("\n")
                 total, own = event.timings.get("total", 0.0), event.timings.get("own", 0.0)
-                self._tell(f"{event.outcome} in {total:.2f} s, {own * 1000:.0f} ms of it our own; session {self.session}")
+                share = f"{total:.2f} s, {own * 1000:.0f} ms of it our own"
+                self._tell(f"{event.outcome} in {share}; session {self.session}")
             case _:
                 pass
 

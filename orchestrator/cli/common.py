@@ -24,13 +24,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to 
 def open_store(config: Config) -> MemoryStore:
     """The memory of a configuration, with dense recall where the encoder's model is installed."""
     from memory.store import MemoryStore
-    from specialists.embed import TextEncoder
-    from specialists.models import DEFAULTS, ModelStore
+    from specialists.embed import encoder
+    from specialists.models import ModelStore
 
-    models = ModelStore(config.engine.models)
-    here = all(models.has(uri) for uri in DEFAULTS["embed"])
-    encoder = TextEncoder(models, DEFAULTS["embed"]).encode if here else None
-    return MemoryStore.open(config.engine.data / "memory", encoder)
+    found = encoder(ModelStore(config.engine.models), config.specialists.get("embed"))
+    return MemoryStore.open(config.engine.data / "memory", found.encode if found.installed() else None)
 
 
 def print_json(value: Any) -> None:

@@ -63,8 +63,6 @@ def examine(path: Path | None) -> Iterator[Finding]:
 
 def _python() -> Finding:
     found = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return Finding("python", "missing", found, "Install Python 3.11 or newer")
     return Finding("python", "ok", found)
 
 

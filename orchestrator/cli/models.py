@@ -6,14 +6,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.common import ConfigPath, Json, print_json
-from orchestrator.config import Config, load
 from specialists.errors import UnknownName
 from specialists.models import DEFAULTS, ModelStore, Progress, parse_uri
+
+if TYPE_CHECKING:
+    from orchestrator.config import Config
 
 app = typer.Typer(help="List the models that are needed, and fetch them.", no_args_is_help=True)
 
@@ -24,6 +26,8 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Show every model the configuration needs: who uses it, its size, whether it is here."""
+    from orchestrator.config import load
+
     settings = load(config)
     store = ModelStore(settings.engine.models)
     rows = [_row(store, uri, users) for uri, users in needed(settings).items()]
@@ -48,6 +52,8 @@ def pull(
     config: ConfigPath = None,
 ) -> None:
     """Fetch models, verify them and keep them."""
+    from orchestrator.config import load
+
     settings = load(config)
     store = ModelStore(settings.engine.models)
     uris = _chosen(settings, names)

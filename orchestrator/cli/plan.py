@@ -24,7 +24,9 @@ def plan(
     video: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="As if attached.")] = None,
     file: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="As if attached.")] = None,
     batch: Annotated[Path | None, typer.Option(metavar="IN.jsonl", help="Plan every line of a file.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="OUT.jsonl", help="Where the plans of a batch go.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="OUT.jsonl", help="Where the plans of a batch go.")
+    ] = None,
     catalogue: Annotated[
         Path | None, typer.Option(metavar="TOOLS.json", help="Plan over these tools, not the registry.")
     ] = None,
@@ -41,7 +43,9 @@ def plan(
     settings = load(config)
     controller, cards = _controller(settings, catalogue)
     if batch is not None and out is not None:
-        asyncio.run(_batch(batch, out, controller, cards))
+        answers = asyncio.run(_batch(batch, controller, cards))
+        out.write_text("".join(answer + "\n" for answer in answers), encoding="utf-8")
+        say(f"{len(answers)} plans in {out}")
         return
     kinds = ["image"] * len(image or []) + ["audio"] * len(audio or []) + ["video"] * len(video or [])
     kinds += _kinds(file or [])
@@ -62,26 +66,23 @@ def _controller(settings: Config, catalogue: Path | None) -> tuple[Controller, t
     from orchestrator.controller.exemplar import ExemplarController
     from orchestrator.recall import CARD as MEMORY
     from orchestrator.vectors import cached
-    from specialists.embed import TextEncoder
-    from specialists.models import DEFAULTS, ModelStore
+    from specialists.embed import encoder
+    from specialists.models import ModelStore
     from specialists.registry import build
 
     ensure(settings, ["embed"])
     models = ModelStore(settings.engine.models)
-    encoder = TextEncoder(models, DEFAULTS["embed"]).encode
-    controller = ExemplarController(embed=cached(encoder, settings.engine.data, DEFAULTS["embed"][0]))
+    found = encoder(models, settings.specialists.get("embed"))
+    controller = ExemplarController(embed=cached(found.encode, settings.engine.data, found.model))
     if catalogue is not None:
         return controller, read_catalogue(catalogue)
     return controller, (*build(models, settings.specialists, settings.limits).cards(), MEMORY)
 
 
-async def _batch(source: Path, target: Path, controller: Controller, cards: tuple[Card, ...]) -> None:
+async def _batch(source: Path, controller: Controller, cards: tuple[Card, ...]) -> list[str]:
     from orchestrator.batch import plan_line, read_lines, to_json
 
-    lines = read_lines(source)
-    answers = [to_json(line.id, *await plan_line(line, controller, cards)) for line in lines]
-    target.write_text("".join(answer + "\n" for answer in answers), encoding="utf-8")
-    say(f"{len(answers)} plans in {target}")
+    return [to_json(line.id, *await plan_line(line, controller, cards)) for line in read_lines(source)]
 
 
 async def _one(
@@ -104,7 +105,9 @@ def _show(planned: Plan, chosen: Route) -> None:
     for step in planned.steps:
         after = f" after {', '.join(step.after)}" if step.after else ""
         typer.echo(f"  {step.id}  {step.specialist}{after}")
-    typer.echo(f"outputs   {', '.join(planned.outputs)}{'  (rests on what is there)' if planned.reuse else ''}")
+    typer.echo(
+        f"outputs   {', '.join(planned.outputs)}{'  (rests on what is there)' if planned.reuse else ''}"
+    )
     for note in planned.notes:
         typer.echo(f"note      {note}")
     for exemplar in chosen.exemplars:

@@ -144,4 +144,4 @@ def _safe(fit: _Fit, request: Request) -> Decision:
         return Decision(("chat",))
     present: frozenset[Kind] = frozenset(request.attachments) | {TEXT}
     serving = [name for name in fit.names if fit.consumes[name] & present or not fit.consumes[name]]
-    return Decision((serving or list(fit.names))[:1])
+    return Decision(tuple(serving or fit.names)[:1])

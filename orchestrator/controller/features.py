@@ -9,6 +9,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def word_grams(request: Request) -> Counter[str]:
     words = _WORD.findall(request.text.lower())
     edged = ["^", *words, "$"]
     grams = Counter(words)
-    grams.update(f"{a} {b}" for a, b in zip(edged, edged[1:], strict=False))
+    grams.update(f"{a} {b}" for a, b in pairwise(edged))
     grams.update(f"{a} {b} {c}" for a, b, c in zip(words, words[1:], words[2:], strict=False))
     return grams
 
@@ -41,7 +42,9 @@ def char_grams(request: Request) -> Counter[str]:
 def history_grams(request: Request) -> Counter[str]:
     """Words of the last two earlier messages, marked by who said them."""
     return Counter(
-        f"{said.role[:1]}:{word}" for said in request.history[-2:] for word in _WORD.findall(said.text.lower())
+        f"{said.role[:1]}:{word}"
+        for said in request.history[-2:]
+        for word in _WORD.findall(said.text.lower())
     )
 
 

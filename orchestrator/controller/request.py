@@ -59,4 +59,4 @@ def _cut(text: str) -> str:
     if len(words) <= MAX_WORDS:
         return text
     half = MAX_WORDS // 2
-    return " ".join(words[:half] + ["…"] + words[-half:])
+    return " ".join([*words[:half], "…", *words[-half:]])

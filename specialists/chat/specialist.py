@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Generator
+from contextlib import aclosing
 from functools import lru_cache
 from importlib.util import find_spec
 
@@ -54,9 +55,10 @@ class Chat(Specialist):
         await in_thread(lambda: list(self._answer(hello)))
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
-        async for piece in stream(lambda: self._answer(task)):
-            if piece:
-                yield Chunk(TEXT, text=piece)
+        async with aclosing(stream(lambda: self._answer(task))) as pieces:
+            async for piece in pieces:
+                if piece:
+                    yield Chunk(TEXT, text=piece)
 
     def _answer(self, task: Task) -> Generator[str, None, None]:
         backend = self._backend()

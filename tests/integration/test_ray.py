@@ -86,7 +86,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, model_store: ModelStore) ->
     )
     bound, cards = hosts(config)
     with cluster(config, cards):
-        run(application(config, bound, cards))
+        run(application(config, bound, cards), config)
         handles = {name: serve.get_deployment_handle(name, APPLICATION) for name in bound}
         yield Served(handles, cards, ticks, f"http://127.0.0.1:{port}")
 

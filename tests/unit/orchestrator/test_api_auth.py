@@ -106,3 +106,13 @@ async def test_a_web_page_cannot_reach_a_server_without_a_key(serve: Serve) -> N
             answer = await served.http.get("/v1/models", headers=headers)
             assert answer.status_code == 403, headers
         assert (await served.http.get("/v1/models", headers=OWN)).status_code == 200
+
+
+async def test_what_one_key_said_is_not_recalled_for_another(serve: Serve) -> None:
+    async with serve(server={"api_key": "anna,ben"}) as served:
+        anna, ben = ({"authorization": f"Bearer {key}"} for key in ("anna", "ben"))
+        said = {"text": "My door code is 4711"}
+        await served.http.post("/sessions/diary/turns", json=said, headers=anna)
+        asked = {"text": "What is my door code?"}
+        answer = await served.http.post("/sessions/diary/turns", json=asked, headers=ben)
+        assert "4711" not in answer.text

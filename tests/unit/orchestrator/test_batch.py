@@ -38,7 +38,11 @@ async def test_an_answer_has_exactly_the_documented_fields(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("{not json}", "line 1"), ('{"text": "no id"}', "id"), ('{"id": 1, "attachments": "image"}', "attachments")],
+    [
+        ("{not json}", "line 1"),
+        ('{"text": "no id"}', "id"),
+        ('{"id": 1, "attachments": "image"}', "attachments"),
+    ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, text: str, named: str) -> None:
     source = tmp_path / "in.jsonl"
@@ -55,7 +59,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 async def test_a_catalogue_replaces_the_registry(tmp_path: Path) -> None:
     tools = [
-        {"name": "denoise", "description": "Removes noise from a recording", "consumes": ["audio"], "produces": ["audio"]},
+        {
+            "name": "denoise",
+            "description": "Removes noise from a recording",
+            "consumes": ["audio"],
+            "produces": ["audio"],
+        },
         {"name": "listen", "description": "Writes down speech", "consumes": ["audio"], "produces": ["text"]},
     ]
     path = tmp_path / "tools.json"

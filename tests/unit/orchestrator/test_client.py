@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.client import Client
-from orchestrator.events import Event, PartRejected, SpeechDelta, TextDelta, TurnFinished, TurnStarted
+from orchestrator.events import (
+    Event,
+    PartRejected,
+    SessionOpened,
+    SpeechDelta,
+    TextDelta,
+    TurnFinished,
+    TurnStarted,
+    to_dict,
+)
 from orchestrator.session import Attachment
 from specialists.base import Chunk
 from specialists.content import BlobRef, Part, message
@@ -222,3 +231,22 @@ async def test_a_server_that_is_something_else_is_told(serve: Serve) -> None:
     async with server, Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
         with pytest.raises(Unavailable, match="something else"):
             await client.sessions()
+
+
+async def test_a_broken_connection_is_taken_up_again() -> None:
+    opened = [to_dict(SessionOpened(session="s", seq=seq)) for seq in (1, 2)]
+    asked: list[bytes] = []
+
+    async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        data = f"id: {len(asked)}\ndata: {json.dumps(opened[len(asked) - 1])}\n\n".encode()
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        writer.write(head + f"{len(data):x}\r\n".encode() + data + b"\r\n")  # and no last chunk
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(breaks, "127.0.0.1", 0)
+    async with server, Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+        seen = [event.seq async for event in first(client.session("s").events(), 2)]
+    assert seen == [1, 2]
+    assert b"last-event-id: 1" in asked[1].lower()

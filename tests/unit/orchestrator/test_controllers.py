@@ -102,7 +102,9 @@ def test_a_foreign_catalogue_is_routed_by_what_its_tools_say() -> None:
 
 
 def test_card_examples_carry_the_kinds_they_need() -> None:
-    (first, *_) = from_card(Card("cloud", "Looks at point clouds", ("pointcloud",), ("text",), examples=("a",)))
+    (first, *_) = from_card(
+        Card("cloud", "Looks at point clouds", ("pointcloud",), ("text",), examples=("a",))
+    )
     assert first.request.attachments == ("pointcloud",)
 
 

@@ -180,7 +180,9 @@ async def test_one_bad_attachment_does_not_lose_the_others(
     empty = tmp_path / "empty.png"
     empty.write_bytes(b"")
     async with open_engine() as orchestrator:
-        events = await collect(orchestrator.session("s").send("What animal is this?", images=[picture, empty]))
+        events = await collect(
+            orchestrator.session("s").send("What animal is this?", images=[picture, empty])
+        )
     assert one(events, TurnFinished).outcome == "partial"
     assert "empty.png" in reply(events)
     assert "It shows a cat." in reply(events)
@@ -240,3 +242,35 @@ async def test_a_passing_session_leaves_nothing_behind(open_engine: Open, name: 
         await collect(orchestrator.passing().send(f"What is the capital of France? {name}"))
         assert await orchestrator.sessions() == []
         assert orchestrator.store.records() == []
+
+
+async def test_a_session_with_a_scope_sees_nothing_of_others(open_engine: Open, picture: Path) -> None:
+    memory_text = "The code of the blue door is 4711."
+    vision = Scripted(card("vision", ["image"]), words("It shows a cat."))
+    async with open_engine(vision) as orchestrator:
+        anna, ben = orchestrator.session("a.s", "a."), orchestrator.session("b.s", "b.")
+        await collect(anna.send(memory_text))
+        await collect(anna.send("What animal is this?", images=[picture]))
+        events = await collect(ben.send("What is the code of the blue door?", images=[picture]))
+        again = await collect(orchestrator.session("a.t", "a.").send("What is the code of the blue door?"))
+        assert one(events, Recalled).hits == ()
+        assert one(events, TurnFinished).reused == ()
+        assert memory_text in [hit.text for hit in one(again, Recalled).hits]
+
+
+async def test_a_listener_sees_the_log_and_then_what_happens(open_engine: Open) -> None:
+    async with open_engine() as orchestrator:
+        session = orchestrator.session("s")
+        await collect(session.send("What is the capital of France?"))
+        seen: list[Event] = []
+
+        async def listen() -> None:
+            async for event in session.events(since=2):
+                seen.append(event)
+                if isinstance(event, TurnFinished) and event.turn == 2:
+                    return
+
+        listening = asyncio.create_task(listen())
+        await collect(session.send("And of Spain?"))
+        await listening
+    assert [event.seq for event in seen] == list(range(3, seen[-1].seq + 1))

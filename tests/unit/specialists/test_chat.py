@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
@@ -96,6 +97,16 @@ async def test_cancelling_stops_the_model_and_disturbs_nobody(make: Make) -> Non
     assert time.perf_counter() - began < BUDGET
     assert "Paris" in await other
     assert "Paris" in await ask(chat, "What is the capital of France?")
+
+
+async def test_a_closed_answer_leaves_no_thread_behind(make: Make) -> None:
+    chat = make()
+    await chat.load()
+    story = chat.run(Task("story", "chat", instruction="Tell me a long story about the sea."))
+    async with aclosing(story):
+        await anext(story)
+        assert "chat model" in {thread.name for thread in threading.enumerate()}
+    assert "chat model" not in {thread.name for thread in threading.enumerate()}
 
 
 async def test_cancelling_while_the_prompt_is_read_stops_it(make: Make) -> None:

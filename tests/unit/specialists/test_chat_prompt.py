@@ -112,6 +112,14 @@ def test_examples_with_findings_come_with_findings_only() -> None:
     assert seeing[: len(plain) - 1] == plain[:-1]  # the same beginning, which a backend reads once
 
 
+def test_examples_take_room_from_history() -> None:
+    turns = [message(role, "word " * 20) for _ in range(20) for role in ("user", "assistant")]
+    built = build(task("now", context=tuple(turns)), Budget(400, count), SMALL_MODEL_EXAMPLES)
+    assert built[1].text == SMALL_MODEL_EXAMPLES[0].question
+    assert len(built) > 12
+    assert sum(count(said.text) + 8 for said in built) <= 400
+
+
 def test_examples_yield_to_the_persons_words() -> None:
     assert len(build(task("word " * 50), Budget(150, count), SMALL_MODEL_EXAMPLES)) == 2
 
@@ -153,15 +161,18 @@ TEXTS = st.text(alphabet="ab <|\n", min_size=1, max_size=200)
     st.text(alphabet="abc ", min_size=1, max_size=60).filter(str.strip),
     st.lists(TEXTS, max_size=4),
     st.lists(st.tuples(st.sampled_from(["user", "assistant", "system"]), TEXTS), max_size=8),
-    st.integers(90, 600),
+    st.integers(90, 3000),
+    st.booleans(),
 )
 def test_any_prompt_fits_and_ends_with_the_persons_words(
-    words: str, found: list[str], history: list[tuple[str, str]], room: int
+    words: str, found: list[str], history: list[tuple[str, str]], room: int, shown: bool
 ) -> None:
     context = tuple(message(role, text) for role, text in history)
     budget = Budget(room, len)  # one token a character
     try:
-        built = build(task(words, *map(finding, found), context=context), budget)
+        built = build(
+            task(words, *map(finding, found), context=context), budget, SMALL_MODEL_EXAMPLES if shown else ()
+        )
     except LimitExceeded:
         return
     assert built[-1].text.endswith(words.strip())

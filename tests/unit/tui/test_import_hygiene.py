@@ -38,12 +38,12 @@ HEADLESS = (
 )
 
 
-def loaded(module: str) -> set[str]:
-    """The top-level packages that a fresh process has loaded once it imported a module."""
-    code = f"import json, sys, {module}; print(json.dumps(sorted({{n.split('.')[0] for n in sys.modules}})))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+def loaded(module: str, then: str = "") -> set[str]:
+    """The top-level packages that a fresh process has loaded once it imported a module and ran a line."""
+    told = "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    code = f"import json, sys, {module}\n{then}\n{told}"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -57,5 +57,5 @@ def test_the_screen_loads_no_model_library() -> None:
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:
-    found = loaded("tui.__main__")
+    found = loaded("tui.__main__", "tui.__main__.app()")
     assert not found & {*HEAVY, "textual", "pydantic", "numpy", "fastapi", "httpx", "PIL"}
