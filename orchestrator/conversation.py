@@ -21,6 +21,7 @@ from orchestrator.session import Attachment
 from orchestrator.stream import Stream
 from specialists.content import Message
 from specialists.errors import DeadlineExceeded, Theirs
+from specialists.threads import in_thread
 
 log = logging.getLogger("antiphon")
 
@@ -255,7 +256,7 @@ class EngineSession:
 
     async def _embed(self) -> None:
         try:
-            await self._services.door(self._services.memory.embed_pending)
+            await in_thread(self._services.memory.embed_pending)
         except Theirs as error:
             log.warning("records wait for their vectors: %s", error)
 

@@ -85,7 +85,8 @@ def _done_before(stop: threading.Event, work: Callable[[], None]) -> bool:
 
     def carry() -> None:
         try:
-            outcome.set_result(work())
+            work()
+            outcome.set_result(None)
         except BaseException as error:  # noqa: BLE001 - carried over to the main thread
             outcome.set_exception(error)
 

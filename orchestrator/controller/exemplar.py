@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from threading import Lock
 
 import numpy as np
 
@@ -19,10 +20,9 @@ from orchestrator.controller.request import Request
 from orchestrator.controller.route import Route, controls_of
 from specialists.base import Card
 from specialists.content import AUDIO, DOCUMENT, IMAGE, TEXT, VIDEO, Kind
+from specialists.threads import in_thread
 
-RIDGE = 0.3
-RARE = 4.0
-"""How much more a rare positive weighs, at most."""
+RIDGE = 0.2
 
 OPTIONAL = -0.5
 """The target of a specialist that may be called and need not be: between no and either."""
@@ -38,9 +38,10 @@ class ExemplarController:
         self._exemplars = tuple(built_in() if exemplars is None else exemplars)
         self._embed = embed
         self._fits: dict[tuple[str, ...], _Fit] = {}
+        self._fitting = Lock()
 
     async def route(self, request: Request, cards: Sequence[Card]) -> Route:
-        return self.decide(request, cards)
+        return await in_thread(self.decide, request, cards)
 
     def fit(self, cards: Sequence[Card]) -> None:
         """Get ready for these Cards ahead of the first request."""
@@ -66,9 +67,10 @@ class ExemplarController:
 
     def _fitted(self, cards: Sequence[Card]) -> _Fit:
         key = tuple(sorted(f"{card.name}@{card.version}" for card in cards))
-        if key not in self._fits:
-            self._fits[key] = _fit(applicable(self._exemplars, cards), tuple(cards), self._embed)
-        return self._fits[key]
+        with self._fitting:
+            if key not in self._fits:
+                self._fits[key] = _fit(applicable(self._exemplars, cards), tuple(cards), self._embed)
+            return self._fits[key]
 
 
 @lru_cache(maxsize=4)
@@ -92,8 +94,9 @@ class _Fit:
             for name in exemplar.optional:
                 if name in self.names:
                     targets[i, self.names.index(name)] = OPTIONAL
-        kernel = self.similarity.matrix()
-        self.alphas = np.stack([_solve(kernel, column) for column in targets.T], axis=1)
+        # One factorisation serves all decisions.
+        kernel = self.similarity.matrix() + RIDGE * np.eye(len(requests))
+        self.alphas = np.linalg.solve(kernel, targets)
         self.combinations = tuple(dict.fromkeys(exemplar.decision for exemplar in exemplars))
         self.rows = np.stack([self.row(decision) for decision in self.combinations])
 
@@ -102,21 +105,6 @@ class _Fit:
         values = [name in decision.steps for name in self.names]
         values += [name in decision.outputs for name in OUTPUTS]
         return np.array([*values, decision.reuse], dtype=float) * 2 - 1
-
-
-def _weights(target: np.ndarray) -> np.ndarray:
-    """How much each exemplar counts for one decision: float64 [exemplars]."""
-    positive, negative = (target > 0).sum(), (target < 0).sum()
-    weight = np.where(target == OPTIONAL, 0.3, 1.0)
-    if 0 < positive < negative:
-        weight[target > 0] = min(RARE, negative / positive)
-    elif 0 < negative < positive:
-        weight[target < 0] = min(RARE, positive / negative)
-    return weight
-
-
-def _solve(kernel: np.ndarray, target: np.ndarray) -> np.ndarray:
-    return np.linalg.solve(kernel + RIDGE * np.diag(1 / _weights(target)), target)
 
 
 def _rank(scores: np.ndarray, fit: _Fit, request: Request) -> list[tuple[Decision, float]]:

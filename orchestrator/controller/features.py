@@ -68,7 +68,7 @@ class Hashed:
     small dense matrix and a question one product with it.
     """
 
-    BUCKETS = 1 << 13
+    BUCKETS = 1 << 12
 
     def __init__(self, documents: Sequence[Mapping[str, int]]) -> None:
         counts = np.zeros((len(documents), self.BUCKETS), np.float32)

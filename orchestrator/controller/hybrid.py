@@ -25,7 +25,7 @@ class HybridController:
         self._margin = margin
 
     async def route(self, request: Request, cards: Sequence[Card]) -> Route:
-        by_example = self._exemplars.decide(request, cards)
+        by_example = await self._exemplars.route(request, cards)
         if by_example.margin >= self._margin:
             return replace(by_example, controller="hybrid: exemplar")
         chosen = await self._llm.choose(request, cards, by_example)

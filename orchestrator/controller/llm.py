@@ -40,7 +40,7 @@ class LlmController:
         self._ids = count(1)
 
     async def route(self, request: Request, cards: Sequence[Card]) -> Route:
-        by_example = self._exemplars.decide(request, cards)
+        by_example = await self._exemplars.route(request, cards)
         return await self.choose(request, cards, by_example)
 
     async def choose(self, request: Request, cards: Sequence[Card], by_example: Route) -> Route:
