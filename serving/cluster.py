@@ -32,7 +32,6 @@ def cluster(config: Config, cards: Iterable[Card]) -> Iterator[None]:
     cannot be used, Unavailable when no cluster is there.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
-    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # no call starts another cluster when this one has gone
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     try:
         _connect(config, cards)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -23,6 +24,8 @@ def start_ray(config: Config, host: str, port: int) -> None:
     """
     server = config.server.model_copy(update={"host": host, "port": _free_port(host, port)})
     config = config.model_copy(update={"server": server})
+    # Read when ray is imported: no call may start another cluster while this one is being taken down.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     try:
         import ray  # noqa: F401
         from ray import serve  # noqa: F401
