@@ -74,7 +74,7 @@ class Recalled(_Base):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A control the controller considered, with its score in 0..1."""
+    """Controls that the controller considered, with the share of its belief, in 0..1."""
 
     control: str
     score: float

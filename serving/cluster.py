@@ -38,9 +38,14 @@ def cluster(config: Config, cards: Iterable[Card]) -> Iterator[None]:
         yield
     finally:
         if ray.is_initialized():
-            with contextlib.suppress(RayServeException):  # nothing was deployed yet
-                serve.delete(APPLICATION)  # lets running calls end, within `config.DRAIN_SECONDS`
+            remove()
             ray.shutdown()
+
+
+def remove() -> None:
+    """Take the application off the cluster, if it is there. Calls may end, within `config.DRAIN_SECONDS`."""
+    with contextlib.suppress(RayServeException):  # Serve itself does not run yet
+        serve.delete(APPLICATION)
 
 
 def _connect(config: Config, cards: Iterable[Card]) -> None:
@@ -71,7 +76,7 @@ def _check_address(address: str) -> None:
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdigit() or "://" in host:
         raise BadConfig(
             "not an address of a Ray cluster",
             part=f"ray.address {address}",

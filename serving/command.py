@@ -14,6 +14,7 @@ from orchestrator.config import Config
 from specialists.errors import Unavailable
 
 _STOP = (signal.SIGINT, signal.SIGTERM)
+_UNDO_TRIES = 20
 
 
 def start_ray(config: Config, host: str, port: int) -> None:
@@ -34,14 +35,14 @@ def start_ray(config: Config, host: str, port: int) -> None:
             "Ray Serve is not installed", part="serve --ray", remedy="pip install 'antiphon[ray]'"
         ) from error
     from serving.app import application, run
-    from serving.cluster import cluster
+    from serving.cluster import cluster, remove
     from serving.deployments import hosts
 
     bound, cards = hosts(config)
     stop = threading.Event()
     with _signals(stop), cluster(config, cards):
         _listen(stop)  # again, as Ray takes SIGTERM for itself when it starts
-        if _done_before(stop, lambda: run(application(config, bound, cards), config)):
+        if _done_before(stop, lambda: run(application(config, bound, cards), config), remove):
             where = f"http://{server.host}:{server.port}"
             print(f"Serving {len(bound)} specialists on Ray at {where}. Ctrl-C stops it.", flush=True)
             stop.wait()
@@ -80,11 +81,12 @@ def _listen(stop: threading.Event) -> None:
         signal.signal(number, lambda *_: stop.set())
 
 
-def _done_before(stop: threading.Event, work: Callable[[], None]) -> bool:
-    """Run `work` in a thread of its own; False as soon as `stop` is set. Raises what `work` raises."""
+def _done_before(stop: threading.Event, work: Callable[[], None], undo: Callable[[], None]) -> bool:
+    """Run `work` in a thread of its own and wait for it. Raises what it raises.
+
+    When `stop` is set meanwhile, `undo` is called until `work` gives up; the answer is then False.
+    """
     outcome: Future[None] = Future()
-    either = threading.Event()
-    outcome.add_done_callback(lambda _: either.set())
 
     def carry() -> None:
         try:
@@ -93,9 +95,15 @@ def _done_before(stop: threading.Event, work: Callable[[], None]) -> bool:
         except BaseException as error:  # noqa: BLE001 - carried over to the main thread
             outcome.set_exception(error)
 
-    threading.Thread(target=carry, name="deploy", daemon=True).start()
-    while not either.wait(0.1):
-        if stop.is_set():
-            return False
+    worker = threading.Thread(target=carry, name="deploy", daemon=True)
+    worker.start()
+    while worker.is_alive() and not stop.is_set():
+        worker.join(0.1)
+    if stop.is_set():
+        for _ in range(_UNDO_TRIES):
+            if worker.is_alive():
+                undo()
+                worker.join(1.0)
+        return False
     outcome.result()
     return True

@@ -54,8 +54,8 @@ class ExemplarController:
         similarity = fit.similarity.to_fitted(request, vector)
         scores = similarity @ fit.alphas
         ranked = _rank(scores, fit, request)
-        (best, top), rest = ranked[0], ranked[1:]
-        margin = float(np.clip(top - rest[0][1], 0, 1)) if rest else 1.0
+        (best, top), *rest = ranked
+        margin = top - rest[0][1] if rest else 1.0
         nearest = np.argsort(-similarity, kind="stable")[:3]
         return Route(
             controls_of(best),
@@ -108,15 +108,15 @@ class _Fit:
 
 
 def _rank(scores: np.ndarray, fit: _Fit, request: Request) -> list[tuple[Decision, float]]:
-    """The decisions that this request can serve, best first."""
-    fitness = fit.rows @ np.clip(scores, -1.2, 1.2) / 2
-    ranked = [
-        (decision, float(fitness[i]))
-        for i, decision in enumerate(fit.combinations)
-        if _servable(decision, fit, request)
-    ]
-    ranked.sort(key=lambda pair: -pair[1])
-    return ranked or [(_safe(fit, request), 0.0)]
+    """The decisions that this request can serve, best first, with shares of belief that add up to 1."""
+    servable = [i for i, decision in enumerate(fit.combinations) if _servable(decision, fit, request)]
+    if not servable:
+        return [(_safe(fit, request), 1.0)]
+    fitness = fit.rows[servable] @ np.clip(scores, -1.2, 1.2)
+    shares = np.exp(fitness - fitness.max())
+    shares /= shares.sum()
+    order = np.argsort(-shares, kind="stable")
+    return [(fit.combinations[servable[i]], float(shares[i])) for i in order]
 
 
 def _servable(decision: Decision, fit: _Fit, request: Request) -> bool:
