@@ -85,7 +85,7 @@ def main() -> None:
     ensure(settings, ["embed"])
     models = ModelStore(settings.engine.models)
     found = encoder(models, settings.specialists.get("embed"))
-    embed = cached(found.encode, settings.engine.data, found.model)
+    embed = cached(found.encode, settings.engine.models / "derived", found.model)
     cards = (*build(models, settings.specialists, settings.limits).cards(), MEMORY)
     exemplars = built_in()
     print(f"{len(exemplars)} exemplars, {FOLDS} folds")

@@ -84,7 +84,7 @@ class Orchestrator:
         self.blobs = self.store.blobs
         self._internal = LocalRuntime([Memory(self.store, self._door)])
         self._exemplars = ExemplarController(
-            embed=cached(embed, folder, self._encoder.model) if embed else None
+            embed=cached(embed, self.config.engine.models / "derived", self._encoder.model) if embed else None
         )
         self._services = Services(
             config=self.config,

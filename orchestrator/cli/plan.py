@@ -73,7 +73,9 @@ def _controller(settings: Config, catalogue: Path | None) -> tuple[Controller, t
     ensure(settings, ["embed"])
     models = ModelStore(settings.engine.models)
     found = encoder(models, settings.specialists.get("embed"))
-    controller = ExemplarController(embed=cached(found.encode, settings.engine.data, found.model))
+    controller = ExemplarController(
+        embed=cached(found.encode, settings.engine.models / "derived", found.model)
+    )
     if catalogue is not None:
         return controller, read_catalogue(catalogue)
     return controller, (*build(models, settings.specialists, settings.limits).cards(), MEMORY)

@@ -44,7 +44,6 @@ class Example:
 
     question: str
     answer: str
-    finding: str = ""
 
 
 SMALL_MODEL_EXAMPLES = (
@@ -62,14 +61,9 @@ SMALL_MODEL_EXAMPLES = (
         "Give me two tips for a healthy breakfast.",
         "1. Eat fruit or yoghurt instead of sweets.\n2. Drink a glass of water first.",
     ),
-    Example(
-        "What is in the picture?",
-        "The picture shows a beagle. Its main colours are brown and white.",
-        finding="- vision, dog.jpg: a photo of a beagle (0.81). Main colours: brown, white",
-    ),
 )
-"""Chosen by trying: with them the embedded default answers shortly and from its findings, without them it
-invents. Those with a finding are shown only where there are findings, lest it reports what it cannot see.
+"""Chosen by trying: with them the embedded default answers shortly, without them it may answer in another
+language. Beside findings they are left out: it then mixes them up with what was found.
 """
 
 
@@ -94,7 +88,7 @@ def build(task: Task, budget: Budget, examples: Sequence[Example] = ()) -> list[
     """
     request, findings = _request(task)
     system, history = _context(task.context)
-    shown = _shown([example for example in examples if findings or not example.finding])
+    shown = _shown(() if findings else examples)
     cost = sum(_cost(said, budget.count) for said in (Said("system", system), Said("user", request)))
     room = budget.tokens - cost
     if room < 0:
@@ -117,7 +111,7 @@ def build(task: Task, budget: Budget, examples: Sequence[Example] = ()) -> list[
 
 
 def _request(task: Task) -> tuple[str, list[str]]:
-    """The person's words, and the findings, one line or block each.
+    """The person's words, and the findings: the words alone of a single one, several under their names.
 
     Without an instruction the parts are what the person said: a recording's words, a text file sent alone.
     """
@@ -132,9 +126,11 @@ def _request(task: Task) -> tuple[str, list[str]]:
         if part.text.strip():
             texts.append((part.name, neutral(part.text.strip())))
     if instruction := neutral(task.instruction.strip()):
-        named = [f"- {neutral(name)}: {text}" if name else f"- {text}" for name, text in texts]
         # The words themselves may also come as a nameless part; they are no finding.
-        return instruction, [line for line in named if line != f"- {instruction}"]
+        found = [(name, text) for name, text in texts if name or text != instruction]
+        if len(found) == 1:
+            return instruction, [found[0][1]]
+        return instruction, [f"{neutral(name)}: {text}" if name else text for name, text in found]
     if not texts:
         raise BadInput("there is nothing to answer", part="the message", remedy="Say or attach something")
     return "\n\n".join(text for _, text in texts), []
@@ -165,14 +161,14 @@ def _context(messages: Sequence[Message]) -> tuple[str, list[Said]]:
 def _shown(examples: Sequence[Example]) -> list[Said]:
     shown = []
     for example in examples:
-        findings = [example.finding] if example.finding else []
-        shown.append(Said("user", _with_findings(findings, example.question)))
+        shown.append(Said("user", example.question))
         shown.append(Said("assistant", example.answer))
     return shown
 
 
 def _with_findings(findings: Sequence[str], request: str) -> str:
-    return "Findings:\n" + "\n".join(findings) + "\n\n" + request if findings else request
+    """The request first: of the orders tried, the small default quotes the findings best in this one."""
+    return "\n\n".join([request, *findings])
 
 
 def _cost(said: Said, count: Count) -> int:
@@ -181,7 +177,7 @@ def _cost(said: Said, count: Count) -> int:
 
 def _fit(findings: Sequence[str], room: int, count: Count) -> list[str]:
     """Cut the longest findings so that all fit into `room` tokens; short ones stay whole."""
-    sizes = [count(finding) + 1 for finding in findings]
+    sizes = [count(finding) + 2 for finding in findings]
     share = _level(sizes, room - count(_with_findings([""], "")))
     return [
         _shorten(text, share, count) if size > share else text

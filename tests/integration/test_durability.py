@@ -16,8 +16,18 @@ def test_a_killed_turn_loses_nothing_that_was_acknowledged(
 ) -> None:
     first = antiphon("ask", "What animal is this?", "--image", media / "cat.jpg", "--session", "s", "--json")
     assert first.returncode == 0, first.stderr
-    command = [sys.executable, "-m", "tui", "ask", "Tell me a long story about a lighthouse.", "--session", "s"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as killed:
+    command = [
+        sys.executable,
+        "-m",
+        "tui",
+        "ask",
+        "Tell me a long story about a lighthouse.",
+        "--session",
+        "s",
+    ]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as killed:
         assert killed.stdout is not None
         assert killed.stdout.read(8), "the reply had begun"
         killed.send_signal(signal.SIGKILL)

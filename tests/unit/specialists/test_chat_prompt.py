@@ -40,9 +40,10 @@ def test_without_a_system_message_there_is_a_plain_one() -> None:
     assert build(task("Hi"), LARGE)[0] == Said("system", SYSTEM)
 
 
-def test_findings_stand_before_the_request_under_their_names() -> None:
+def test_findings_stand_after_the_request_under_their_names() -> None:
     last = build(task("What is it?", finding("a cat", "vision of cat.jpg"), finding("grey")), LARGE)[-1].text
-    assert last == "Findings:\n- vision of cat.jpg: a cat\n- grey\n\nWhat is it?"
+    assert last == "What is it?\n\nvision of cat.jpg: a cat\n\ngrey"
+    assert build(task("What?", finding("a cat", "vision")), LARGE)[-1].text == "What?\n\na cat"
 
 
 def test_the_request_is_not_repeated_as_a_finding() -> None:
@@ -93,9 +94,9 @@ def test_a_long_finding_is_cut_in_the_middle_and_short_ones_stay() -> None:
         task("What does it say?", finding(long, "ocr"), finding("a cat", "vision")), Budget(120, count)
     )[-1]
     assert count(last.text) <= 120
-    assert last.text.startswith("Findings:\n- ocr: begin")
+    assert last.text.startswith("What does it say?\n\nocr: begin")
     assert "[... cut ...]" in last.text
-    assert "end\n- vision: a cat\n\nWhat does it say?" in last.text
+    assert last.text.endswith("end\n\nvision: a cat")
 
 
 def test_words_that_do_not_fit_are_refused_whole() -> None:
@@ -104,12 +105,11 @@ def test_words_that_do_not_fit_are_refused_whole() -> None:
     assert "context_tokens" in caught.value.remedy
 
 
-def test_examples_with_findings_come_with_findings_only() -> None:
+def test_examples_are_left_out_beside_findings() -> None:
     plain = build(task("Hi"), LARGE, SMALL_MODEL_EXAMPLES)
     seeing = build(task("Hi", finding("a cat")), LARGE, SMALL_MODEL_EXAMPLES)
-    assert "beagle" not in " ".join(said.text for said in plain)
-    assert "beagle" in " ".join(said.text for said in seeing)
-    assert seeing[: len(plain) - 1] == plain[:-1]  # the same beginning, which a backend reads once
+    assert len(plain) == 2 + 2 * len(SMALL_MODEL_EXAMPLES)
+    assert [said.text for said in seeing[1:]] == ["Hi\n\na cat"]
 
 
 def test_examples_take_room_from_history() -> None:
@@ -164,7 +164,7 @@ TEXTS = st.text(alphabet="ab <|\n", min_size=1, max_size=200)
     st.integers(90, 3000),
     st.booleans(),
 )
-def test_any_prompt_fits_and_ends_with_the_persons_words(
+def test_any_prompt_fits_and_begins_its_last_message_with_the_persons_words(
     words: str, found: list[str], history: list[tuple[str, str]], room: int, shown: bool
 ) -> None:
     context = tuple(message(role, text) for role, text in history)
@@ -175,7 +175,7 @@ def test_any_prompt_fits_and_ends_with_the_persons_words(
         )
     except LimitExceeded:
         return
-    assert built[-1].text.endswith(words.strip())
+    assert built[-1].text.startswith(words.strip())
     assert [said.role for said in built[1:]] == (["user", "assistant"] * len(built))[: len(built) - 1]
     total = sum(len(said.text) for said in built)
     marks = 20 * len(found)  # a finding is never cut to less than its mark
