@@ -1,7 +1,7 @@
 """Events: everything that happens, as one frozen, discriminated union.
 
 A screen, an API and a replay see nothing else. `seq` counts within a session from 1 without gaps; `time`
-is in seconds on a monotonic clock that starts with the session's process; `turn` is 0 outside a turn.
+is in seconds on the monotonic clock of the process that wrote it; `turn` is 0 outside a turn.
 """
 
 from __future__ import annotations

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import (
+    ApplicationStatus,
+    ApplicationStatusOverview,
+    DeploymentStatus,
+    ProxyStatus,
+)
 
 from orchestrator.config import Config
 from serving.config import APPLICATION, INGRESS, ingress_options
@@ -55,29 +62,38 @@ def application(
     return Ingress.bind(config, dict(hosts), cards)  # type: ignore[attr-defined]
 
 
-def run(app: serve.Application, config: Config) -> None:
-    """Deploy on the connected cluster and wait until every specialist is ready.
+def run(app: serve.Application, config: Config, stop: threading.Event) -> bool:
+    """Deploy on the connected cluster and wait until every specialist is ready; False if `stop` came first.
 
     HTTP is served at `config.server`, unless the cluster already serves it elsewhere.
     Raises Unavailable, with the reason, when one cannot start.
     """
     serve.start(http_options={"host": config.server.host, "port": config.server.port})
-    try:
-        serve.run(app, name=APPLICATION)
-    except RuntimeError as error:
-        raise Unavailable(
-            _reasons() or str(error), part="ray", remedy="Read the logs of Ray Serve"
-        ) from error
+    target = serve.RunTarget(app, name=APPLICATION)
+    serve.run_many([target], wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+    while not _ready():
+        if stop.wait(0.2):
+            return False
+    return True
 
 
-def _reasons() -> str:
+def _ready() -> bool:
+    status = serve.status()
+    application = status.applications.get(APPLICATION)
+    if application is None:
+        return False
+    if application.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
+        reason = _reasons(application) or application.message
+        raise Unavailable(reason, part="ray", remedy="Read the logs of Ray Serve")
+    proxies = [proxy is ProxyStatus.HEALTHY for proxy in status.proxies.values()]
+    return application.status is ApplicationStatus.RUNNING and bool(proxies) and all(proxies)
+
+
+def _reasons(application: ApplicationStatusOverview) -> str:
     """Why deployments did not start: the last line that each of them left behind."""
-    status = serve.status().applications.get(APPLICATION)
-    if status is None:
-        return ""
     failed = {
         name: deployment.message.strip().splitlines()[-1]
-        for name, deployment in status.deployments.items()
-        if deployment.status.name not in ("HEALTHY", "UPDATING") and deployment.message.strip()
+        for name, deployment in application.deployments.items()
+        if deployment.status is DeploymentStatus.DEPLOY_FAILED and deployment.message.strip()
     }
     return "; ".join(f"{'the API' if name == INGRESS else name}: {line}" for name, line in failed.items())

@@ -38,14 +38,9 @@ def cluster(config: Config, cards: Iterable[Card]) -> Iterator[None]:
         yield
     finally:
         if ray.is_initialized():
-            remove()
+            with contextlib.suppress(RayServeException):  # Serve itself does not run yet
+                serve.delete(APPLICATION)  # calls may end, within `config.DRAIN_SECONDS`
             ray.shutdown()
-
-
-def remove() -> None:
-    """Take the application off the cluster, if it is there. Calls may end, within `config.DRAIN_SECONDS`."""
-    with contextlib.suppress(RayServeException):  # Serve itself does not run yet
-        serve.delete(APPLICATION)
 
 
 def _connect(config: Config, cards: Iterable[Card]) -> None:

@@ -7,14 +7,12 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 
 from orchestrator.config import Config
 from specialists.errors import Unavailable
 
 _STOP = (signal.SIGINT, signal.SIGTERM)
-_UNDO_TRIES = 20
 
 
 def start_ray(config: Config, host: str, port: int) -> None:
@@ -35,14 +33,14 @@ def start_ray(config: Config, host: str, port: int) -> None:
             "Ray Serve is not installed", part="serve --ray", remedy="pip install 'antiphon[ray]'"
         ) from error
     from serving.app import application, run
-    from serving.cluster import cluster, remove
+    from serving.cluster import cluster
     from serving.deployments import hosts
 
     bound, cards = hosts(config)
     stop = threading.Event()
     with _signals(stop), cluster(config, cards):
         _listen(stop)  # again, as Ray takes SIGTERM for itself when it starts
-        if _done_before(stop, lambda: run(application(config, bound, cards), config), remove):
+        if run(application(config, bound, cards), config, stop):
             where = f"http://{server.host}:{server.port}"
             print(f"Serving {len(bound)} specialists on Ray at {where}. Ctrl-C stops it.", flush=True)
             stop.wait()
@@ -79,31 +77,3 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 def _listen(stop: threading.Event) -> None:
     for number in _STOP:
         signal.signal(number, lambda *_: stop.set())
-
-
-def _done_before(stop: threading.Event, work: Callable[[], None], undo: Callable[[], None]) -> bool:
-    """Run `work` in a thread of its own and wait for it. Raises what it raises.
-
-    When `stop` is set meanwhile, `undo` is called until `work` gives up; the answer is then False.
-    """
-    outcome: Future[None] = Future()
-
-    def carry() -> None:
-        try:
-            work()
-            outcome.set_result(None)
-        except BaseException as error:  # noqa: BLE001 - carried over to the main thread
-            outcome.set_exception(error)
-
-    worker = threading.Thread(target=carry, name="deploy", daemon=True)
-    worker.start()
-    while worker.is_alive() and not stop.is_set():
-        worker.join(0.1)
-    if stop.is_set():
-        for _ in range(_UNDO_TRIES):
-            if worker.is_alive():
-                undo()
-                worker.join(1.0)
-        return False
-    outcome.result()
-    return True

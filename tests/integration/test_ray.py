@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, model_store: ModelStore) ->
     )
     bound, cards = hosts(config)
     with cluster(config, cards):
-        run(application(config, bound, cards), config)
+        assert run(application(config, bound, cards), config, threading.Event())
         handles = {name: serve.get_deployment_handle(name, APPLICATION) for name in bound}
         yield Served(handles, cards, ticks, f"http://127.0.0.1:{port}")
 
