@@ -9,17 +9,18 @@ combinations that exemplars show and this request can serve, the one that fits a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 
 import numpy as np
 
+from orchestrator.controller.decoding import Decoder
 from orchestrator.controller.exemplars import Decision, Exemplar, applicable, built_in
 from orchestrator.controller.features import Embed, Similarity
 from orchestrator.controller.request import Request
 from orchestrator.controller.route import Route, controls_of
 from specialists.base import Card
-from specialists.content import AUDIO, DOCUMENT, IMAGE, TEXT, VIDEO, Kind
 from specialists.threads import in_thread
 
 RIDGE = 0.2
@@ -27,8 +28,17 @@ RIDGE = 0.2
 OPTIONAL = -0.5
 """The target of a specialist that may be called and need not be: between no and either."""
 
-OUTPUTS = ("text", "speech", "image")
-MEDIA = frozenset((IMAGE, AUDIO, VIDEO, DOCUMENT))
+LIMIT = 1.2
+"""Scores beyond it say no more than that the answer is plain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What exemplars say of a request: decisions with their shares, best first, and the nearest requests."""
+
+    ranked: tuple[tuple[Decision, float], ...]
+    nearest: tuple[str, ...]
+    decoder: Decoder
 
 
 class ExemplarController:
@@ -49,21 +59,17 @@ class ExemplarController:
 
     def decide(self, request: Request, cards: Sequence[Card]) -> Route:
         """The same, synchronous: pure arithmetic over exemplars."""
+        weighed = self.weigh(request, cards)
+        return as_route(weighed.ranked, weighed.nearest, "exemplar")
+
+    def weigh(self, request: Request, cards: Sequence[Card]) -> Weighed:
+        """Every decision that could be meant, with the exemplars behind it."""
         fit = self._fitted(cards)
         vector = self._embed([request.text])[0] if self._embed is not None else None
         similarity = fit.similarity.to_fitted(request, vector)
-        scores = similarity @ fit.alphas
-        ranked = _rank(scores, fit, request)
-        (best, top), *rest = ranked
-        margin = top - rest[0][1] if rest else 1.0
+        ranked = fit.decoder.rank(np.clip(similarity @ fit.alphas, -LIMIT, LIMIT), request)
         nearest = np.argsort(-similarity, kind="stable")[:3]
-        return Route(
-            controls_of(best),
-            "exemplar",
-            margin,
-            tuple((controls_of(decision), float(score)) for decision, score in ranked[:5]),
-            tuple(fit.exemplars[i].request.text for i in nearest),
-        )
+        return Weighed(tuple(ranked), tuple(fit.exemplars[i].request.text for i in nearest), fit.decoder)
 
     def _fitted(self, cards: Sequence[Card]) -> _Fit:
         key = tuple(sorted(f"{card.name}@{card.version}" for card in cards))
@@ -84,52 +90,29 @@ class _Fit:
 
     def __init__(self, exemplars: tuple[Exemplar, ...], cards: Sequence[Card], embed: Embed | None) -> None:
         self.exemplars = exemplars
-        self.names = tuple(card.name for card in cards)
-        self.consumes = {card.name: frozenset(card.consumes) & MEDIA for card in cards}
+        self.decoder = Decoder((exemplar.decision for exemplar in exemplars), cards)
         requests = [exemplar.request for exemplar in exemplars]
         vectors = embed([r.text for r in requests]) if embed is not None else None
         self.similarity = Similarity(requests, vectors)
-        targets = np.stack([self.row(e.decision) for e in exemplars])
+        targets = np.stack([self.decoder.row(e.decision) for e in exemplars])
         for i, exemplar in enumerate(exemplars):
             for name in exemplar.optional:
-                if name in self.names:
-                    targets[i, self.names.index(name)] = OPTIONAL
+                if name in self.decoder.names:
+                    targets[i, self.decoder.names.index(name)] = OPTIONAL
         # One factorisation serves all decisions.
         kernel = self.similarity.matrix() + RIDGE * np.eye(len(requests))
         self.alphas = np.linalg.solve(kernel, targets)
-        self.combinations = tuple(dict.fromkeys(exemplar.decision for exemplar in exemplars))
-        self.rows = np.stack([self.row(decision) for decision in self.combinations])
-
-    def row(self, decision: Decision) -> np.ndarray:
-        """A decision as +1 and -1: float64 [decisions]."""
-        values = [name in decision.steps for name in self.names]
-        values += [name in decision.outputs for name in OUTPUTS]
-        return np.array([*values, decision.reuse], dtype=float) * 2 - 1
 
 
-def _rank(scores: np.ndarray, fit: _Fit, request: Request) -> list[tuple[Decision, float]]:
-    """The decisions that this request can serve, best first, with shares of belief that add up to 1."""
-    servable = [i for i, decision in enumerate(fit.combinations) if _servable(decision, fit, request)]
-    if not servable:
-        return [(_safe(fit, request), 1.0)]
-    fitness = fit.rows[servable] @ np.clip(scores, -1.2, 1.2)
-    shares = np.exp(fitness - fitness.max())
-    shares /= shares.sum()
-    order = np.argsort(-shares, kind="stable")
-    return [(fit.combinations[servable[i]], float(shares[i])) for i in order]
-
-
-def _servable(decision: Decision, fit: _Fit, request: Request) -> bool:
-    """Whether every specialist that needs a medium finds it among the attachments, now or earlier."""
-    present = frozenset(request.attachments) | request.earlier_kinds
-    needed = [fit.consumes[name] for name in decision.steps]
-    return all(not kinds or kinds & present for kinds in needed)
-
-
-def _safe(fit: _Fit, request: Request) -> Decision:
-    """The route when nothing fits: talk about it if a chat model is there, else whatever takes the input."""
-    if "chat" in fit.names:
-        return Decision(("chat",))
-    present: frozenset[Kind] = frozenset(request.attachments) | {TEXT}
-    serving = [name for name in fit.names if fit.consumes[name] & present or not fit.consumes[name]]
-    return Decision(tuple(serving or fit.names)[:1])
+def as_route(
+    ranked: Sequence[tuple[Decision, float]], nearest: tuple[str, ...], controller: str
+) -> Route:
+    """The best decision as a Route; its margin is how far its share stands before the next."""
+    (best, top), *rest = ranked
+    return Route(
+        controls_of(best),
+        controller,
+        top - rest[0][1] if rest else 1.0,
+        tuple((controls_of(decision), share) for decision, share in ranked[:5]),
+        nearest,
+    )

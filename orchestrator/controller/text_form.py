@@ -1,0 +1,43 @@
+"""A request as the two segments of text that a fitted encoder reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from orchestrator.controller.request import Request, Said
+
+VERSION = 1
+"""Raised whenever the form changes: a router that was fitted to another form is refused."""
+
+_REQUEST = (60, 24)
+_SAID = (24, 8)
+"""Words kept from the beginning and the end of the request, and of an earlier message."""
+
+
+def segments(request: Request) -> tuple[str, str]:
+    """What is attached and asked now; what was said before, the latest last ("" for nothing).
+
+    `[image x2] earlier: [audio] what do these have in common`, `user [audio]: listen. assistant: …`
+    """
+    facts = [_kinds(request.attachments) or "[nothing]"]
+    if earlier := sorted(request.earlier_kinds):
+        facts.append(f"earlier: [{', '.join(earlier)}]")
+    words = _cut(request.text, *_REQUEST) or "[no words]"
+    return " ".join([*facts, words]), " ".join(_said(said) for said in request.history)
+
+
+def _said(said: Said) -> str:
+    kinds = _kinds(said.attachments)
+    return f"{said.role}{' ' + kinds if kinds else ''}: {_cut(said.text, *_SAID)}"
+
+
+def _kinds(attachments: tuple[str, ...]) -> str:
+    counts = Counter(attachments)
+    return ", ".join(f"[{kind} x{n}]" if n > 1 else f"[{kind}]" for kind, n in sorted(counts.items()))
+
+
+def _cut(text: str, head: int, tail: int) -> str:
+    words = text.split()
+    if len(words) <= head + tail:
+        return " ".join(words)
+    return " ".join([*words[:head], "…", *words[-tail:]])
