@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from orchestrator.controller.request import Request, Said
+from orchestrator.controller.request import Request, Said, inert
 from orchestrator.controller.route import Controller, Route, decision_of
 from orchestrator.plan import Plan
 from orchestrator.planner import plan as make_plan
@@ -39,8 +39,9 @@ class Line(BaseModel):
     history: tuple[_Said, ...] = ()
 
     def request(self) -> Request:
-        said = tuple(Said(s.role, s.text, s.attachments) for s in self.history)
-        return Request(self.text, self.attachments, said)
+        """The request as a turn would put it to the controller."""
+        said = (Said(s.role, s.text, s.attachments) for s in self.history)
+        return inert(Request(self.text, self.attachments, tuple(said)))
 
 
 class _Tool(BaseModel):

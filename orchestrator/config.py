@@ -29,9 +29,9 @@ class EngineTable(_Table):
 
 
 class ControllerTable(_Table):
-    kind: Literal["hybrid", "exemplar", "llm"] = "hybrid"
+    kind: Literal["hybrid", "fitted", "exemplar", "llm"] = "hybrid"
     margin: float = Field(default=0.0, ge=0, le=1)
-    """Hybrid: below this margin of the exemplars the LLM decides between the candidates."""
+    """Hybrid: below this margin of the router the LLM decides between the candidates."""
 
 
 class MemoryTable(_Table):

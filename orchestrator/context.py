@@ -81,6 +81,8 @@ class TurnContext:
     calls: list[str] = field(default_factory=list)
     """Specialists that ran, in the order they finished."""
     reused: list[str] = field(default_factory=list)
+    remembered: list[str] = field(default_factory=list)
+    """Ids of the records of what was said in this turn, the reply's last."""
     marks: dict[str, float] = field(default_factory=dict)
     """Seconds since the start of the turn of what happened once: first_text, first_speech, …"""
 

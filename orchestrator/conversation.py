@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from orchestrator import verbs
 from orchestrator.context import BusyMeter, Services, TurnContext
@@ -20,7 +22,7 @@ from orchestrator.journal import Journal
 from orchestrator.session import Attachment
 from orchestrator.stream import Stream
 from specialists.content import Message
-from specialists.errors import DeadlineExceeded, Theirs
+from specialists.errors import AntiphonError, BadInput, DeadlineExceeded, Ours, Theirs
 from specialists.threads import in_thread
 
 log = logging.getLogger("antiphon")
@@ -69,12 +71,15 @@ class EngineSession:
         self._services = services
         self._graph = graph
         self._keep = keep
-        self._scope = scope
+        self.scope = scope
         log = services.memory.log if keep else None
         self._journal = Journal(name, services.clock, log, services.door)
         self._history = history or History()
         self._opening = asyncio.Lock()
+        self._starting = asyncio.Lock()
         self._opened = False
+        self._lock: FileLock | None = None
+        """Held while the session is open: one process at a time writes to it. A killed process lets go."""
         self._turn: _Turn | None = None
         self._embedding: asyncio.Task[None] | None = None
         self._last_reply: tuple[int, str] = (0, "")
@@ -92,12 +97,16 @@ class EngineSession:
         speak: bool = False,
     ) -> AsyncIterator[Event]:
         await self.open()
-        await self.interrupt()
+        # A command line may hand on half characters, which no log can hold.
+        text = text.encode("utf-8", "replace").decode()
         sent = _Sent(text, attachments(images, audio, video, files), voice, speak)
-        turn = _Turn(self._history.turns + 1)
-        self._turn = turn
         events: Stream[Event] = Stream()
-        turn.task = asyncio.create_task(self._run(turn, sent, events), name=f"{self.name} turn {turn.number}")
+        async with self._starting:
+            await self.interrupt()
+            turn = self._turn = _Turn(self._history.turns + 1)
+            name = f"{self.name} turn {turn.number}"
+            turn.task = asyncio.create_task(self._run(turn, sent, events), name=name)
+            await asyncio.sleep(0)  # a task cancelled before its first step would never end its stream
         try:
             async for event in events:
                 yield event
@@ -110,19 +119,24 @@ class EngineSession:
         async with self._opening:
             if self._opened:
                 return
+            if self._keep and self._lock is None:
+                self._lock = await in_thread(_locked, self._services.memory.path, self.name)
             recorded = await self._journal.resume()
+            history = self._history
             for event in recorded:
-                self._history = self._history.after(event)
-            left_open = self._history.open_turn
+                history = history.after(event)
+            # No await between these: an opening that is cancelled has happened wholly or not at all.
+            self._history, self._opened = history, True
+            left_open = history.open_turn
             self._record(SessionOpened(wall_time=time.time(), resumed=bool(recorded)))
             if left_open:
                 self._record(TurnFinished(turn=left_open, outcome="interrupted"))
             await self._journal.flush()
-            self._opened = True
 
     async def interrupt(self, *, heard: str | None = None) -> None:
         if self._turn is not None:
-            self._turn.heard = heard
+            if not self._turn.interrupted:
+                self._turn.heard = heard
             await self._stop(self._turn)
         elif heard is not None and self._last_reply[0]:
             await self._correct(heard)
@@ -135,14 +149,20 @@ class EngineSession:
     async def note(self, event: Event) -> Event:
         """Record an event that happened around the turns: what the ears heard, who has the floor."""
         await self.open()
-        return self._record(event)
+        noted = self._record(event)
+        await self._journal.flush()
+        return noted
 
     async def close(self) -> None:
         await self.interrupt()
         if self._embedding is not None:
             await self._embedding
-        await self._journal.flush()
-        self._journal.close()
+        try:
+            await self._journal.flush()
+        finally:
+            self._journal.close()
+            if self._lock is not None:
+                self._lock.release()
 
     @property
     def history(self) -> History:
@@ -152,8 +172,9 @@ class EngineSession:
         task = turn.task
         if task is None or task.done():
             return
-        turn.interrupted = True
-        task.cancel()
+        if not turn.interrupted:
+            turn.interrupted = True
+            task.cancel()
         # Waiting, not awaiting: cancelling the one who stops a turn must not leave the turn half stopped.
         await asyncio.wait([task])
 
@@ -164,14 +185,15 @@ class EngineSession:
         if said.strip() != heard.strip():
             unheard = said[len(heard) :].strip() if said.startswith(heard) else said
             self._record(Heard(turn=number, heard=heard, unheard=unheard, complete=False))
-        if self._keep and record:
-            store = self._services.memory
-            await self._services.door(store.forget, [record])
-            self._last_reply = (number, await self._remember_reply(number, heard))
+        self._last_reply = (number, await self._replace_reply(number, record, heard))
         await self._journal.flush()
 
-    async def _remember_reply(self, number: int, text: str) -> str:
-        """Keep the reply's words alone; the person's are kept already."""
+    async def _replace_reply(self, number: int, record: str, text: str) -> str:
+        """Remember this in place of what was remembered of a reply; the person's words are kept already."""
+        if not self._keep:
+            return ""
+        if record:
+            await self._services.door(self._services.memory.forget, [record])
         context = self._context(_Turn(number), _Sent("", (), False, False), lambda event: event)
         return await verbs.remember(context, text)
 
@@ -180,7 +202,7 @@ class EngineSession:
         self._history = self._history.after(numbered)
         return numbered
 
-    def _context(self, turn: _Turn, sent: _Sent, emit: object) -> TurnContext:
+    def _context(self, turn: _Turn, sent: _Sent, emit: Callable[[Event], Event]) -> TurnContext:
         services = self._services
         return TurnContext(
             services=services,
@@ -190,13 +212,13 @@ class EngineSession:
             attachments=sent.attachments,
             history=self._history.messages[-HISTORY_MESSAGES:],
             earlier=self._history.media,
-            emit=emit,  # type: ignore[arg-type]
+            emit=emit,
             flush=self._journal.flush,
             started=services.clock(),
             voice=sent.voice,
             speak=sent.speak,
             keep=self._keep,
-            scope=self._scope,
+            scope=self.scope,
             busy=BusyMeter(services.clock),
         )
 
@@ -209,45 +231,71 @@ class EngineSession:
             return numbered
 
         context = self._context(turn, sent, emit)
-        outcome, record = "failed", ""
+        outcome = "failed"
         try:
-            outcome, record = await self._answer(context)
+            outcome = await self._answer(context)
         except asyncio.CancelledError:
             if not turn.interrupted:
                 raise
             outcome = "interrupted"
+        except Exception as error:
+            problem = Ours(f"{type(error).__name__}: {error}", part="turn", remedy="Please report this")
+            emit(verbs.problem(context, problem))
+            raise
         finally:
-            kept = turn.said if outcome != "interrupted" or turn.heard is None else turn.heard
-            # The end of a turn is written whatever happened to it; a cancelled task may still await.
-            if outcome == "interrupted" and kept.strip():
-                record = await verbs.remember(context, kept)
-            self._last_reply = (turn.number, record)
-            emit(self._finished(context, outcome, kept))
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._journal.flush()
-            self._turn = None if self._turn is turn else self._turn
-            events.close()
-            self._embed_behind()
+            try:
+                await self._end(context, turn, outcome, emit)
+            finally:
+                self._turn = None if self._turn is turn else self._turn
+                events.close()
+                self._embed_behind()
 
-    async def _answer(self, context: TurnContext) -> tuple[str, str]:
-        """Run the graph within the turn's time. Theirs end the turn with a sentence, never in silence."""
-        limit = self._services.config.engine.turn_seconds
+    async def _end(
+        self, context: TurnContext, turn: _Turn, outcome: str, emit: Callable[[Event], Event]
+    ) -> None:
+        """Remember, say that the turn is over, write it all down. Whoever stops a turn cancels it once and
+        waits, so nothing here is cancelled."""
+        kept = turn.said if outcome != "interrupted" or turn.heard is None else turn.heard
         try:
-            async with asyncio.timeout(limit), Execution(context) as execution:
+            self._last_reply = (turn.number, await self._settle(context, turn, kept))
+        except AntiphonError as error:
+            log.error("turn %s of %s is not remembered: %s", turn.number, self.name, error)
+        finally:
+            emit(self._finished(context, outcome, kept))
+        try:
+            await self._journal.flush()
+        except AntiphonError as error:
+            log.error("turn %s of %s is not written: %s", turn.number, self.name, error)
+
+    async def _settle(self, context: TurnContext, turn: _Turn, kept: str) -> str:
+        """See to it that memory holds what was said and heard, however the turn ended; the reply's record."""
+        if not context.remembered:
+            return await verbs.remember(context, kept)
+        record = context.remembered[-1] if turn.said.strip() else ""
+        if kept.strip() == turn.said.strip():
+            return record
+        return await self._replace_reply(turn.number, record, kept)
+
+    async def _answer(self, context: TurnContext) -> str:
+        """Run the graph within the turn's time; the outcome. What is theirs is told as its problem."""
+        seconds = self._services.config.engine.turn_seconds
+        try:
+            async with asyncio.timeout(seconds) as limit, Execution(context) as execution:
                 state = await self._graph.run(context, execution)
         except TimeoutError:
-            error = DeadlineExceeded(f"the turn did not finish within {limit:.0f} s", part="turn")
+            if not limit.expired():
+                raise
+            error = DeadlineExceeded(f"the turn did not finish within {seconds:g} s", part="turn")
             context.emit(verbs.problem(context, error))
-            return "failed", ""
+            return "failed"
         except Theirs as error:
             context.emit(verbs.problem(context, error))
-            return "failed", ""
+            return "failed"
         if "answered" not in state:
-            return "waited", ""
-        answered = state["answered"]
-        if answered.complete:
-            return "answered", state["record"]
-        return ("partial" if context.calls or context.reused else "failed"), state["record"]
+            return "waited"
+        if state["answered"].complete:
+            return "answered"
+        return "partial" if context.calls or context.reused else "failed"
 
     def _embed_behind(self) -> None:
         """Give new records their vectors while nobody waits, so that the next recall need not."""
@@ -270,6 +318,20 @@ class EngineSession:
             reused=tuple(context.reused),
             timings={"total": total, "own": max(0.0, total - context.busy.seconds), **context.marks},
         )
+
+
+def _locked(folder: Path, name: str) -> FileLock:
+    """The lock of a session. Raises BadInput when another process has the session open."""
+    locks = folder / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{name}.lock", thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise BadInput(
+            "is open in another process", part=f"session {name}", remedy="Close it there or use another name"
+        ) from error
+    return lock
 
 
 def with_history(history: Sequence[Message]) -> History:

@@ -11,18 +11,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from memory.log import SessionInfo, session_name
 from memory.store import MemoryStore
 from orchestrator.config import Config, load
 from orchestrator.context import Services
-from orchestrator.controller.exemplar import ExemplarController
+from orchestrator.controller.build import by_example, controller
 from orchestrator.controller.features import Embed
-from orchestrator.controller.hybrid import HybridController
-from orchestrator.controller.llm import LlmController
 from orchestrator.controller.request import Request, request
-from orchestrator.controller.route import Controller, Route, decision_of
+from orchestrator.controller.route import Route, decision_of
 from orchestrator.conversation import EngineSession, with_history
 from orchestrator.door import Door
 from orchestrator.graph import TurnGraph
@@ -33,7 +31,7 @@ from orchestrator.vectors import cached
 from specialists.base import Card, Chunk, Task
 from specialists.content import TEXT, Kind, Message
 from specialists.embed import encoder
-from specialists.errors import AntiphonError
+from specialists.errors import AntiphonError, BadInput
 from specialists.models import ModelStore
 from specialists.pool import ModelPool
 from specialists.registry import build
@@ -61,6 +59,7 @@ class Orchestrator:
         self._door = Door()
         self._sessions: WeakValueDictionary[str, EngineSession] = WeakValueDictionary()
         # A server runs for weeks: a session that nobody holds is let go, and opens again from its log.
+        self._passing: WeakSet[EngineSession] = WeakSet()
         self._recent: deque[EngineSession] = deque(maxlen=RECENT_SESSIONS)
         self._warming: asyncio.Task[None] | None = None
         self._seconds: dict[str, float] = {}
@@ -83,15 +82,16 @@ class Orchestrator:
         self.store = await self._door(MemoryStore.open, folder / "memory", embed)
         self.blobs = self.store.blobs
         self._internal = LocalRuntime([Memory(self.store, self._door)])
-        self._exemplars = ExemplarController(
-            embed=cached(embed, self.config.engine.models / "derived", self._encoder.model) if embed else None
+        self._exemplars = by_example(
+            self.config.controller,
+            cached(embed, self.config.engine.models / "derived", self._encoder.model) if embed else None,
         )
         self._services = Services(
             config=self.config,
             call=self._call,
             cards=self.cards,
             costs=lambda: self._seconds,
-            controller=self._controller(),
+            controller=controller(self.config.controller, self._exemplars, self._call),
             memory=self.store,
             blobs=self.blobs,
             door=self._door,
@@ -103,14 +103,15 @@ class Orchestrator:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._warming is not None:
-            self._warming.cancel()
-            await asyncio.gather(self._warming, return_exceptions=True)
-        for session in list(self._sessions.values()):
-            await session.close()
-        await self.runtime.close()
-        await self._door(self.store.close)
-        self._door.close()
+        async with contextlib.AsyncExitStack() as closing:  # in reverse order, each whatever the others do
+            closing.callback(self._door.close)
+            closing.push_async_callback(self._door, self.store.close)
+            closing.push_async_callback(self.runtime.close)
+            for session in [*self._sessions.values(), *self._passing]:
+                closing.push_async_callback(session.close)
+            if self._warming is not None:
+                self._warming.cancel()
+                await asyncio.gather(self._warming, return_exceptions=True)
 
     def cards(self) -> tuple[Card, ...]:
         """The Cards of all specialists, `memory` included."""
@@ -133,20 +134,25 @@ class Orchestrator:
         """A session by name; a new one without. One that exists goes on where its log ends.
 
         `scope` is a prefix of session names: a session with one sees only what those sessions remember.
-        Raises BadInput for a name that cannot be one.
+        Raises BadInput for a name that cannot be one, or that is open under another scope.
         """
         name = session_name(name) if name else new_name()
         session = self._sessions.get(name)
         if session is None:
             session = EngineSession(name, self._services, self._graph, keep=True, scope=scope)
             self._sessions[name] = session
-        self._recent.append(session)
+        if session.scope != scope:
+            raise BadInput("belongs to somebody else", part=name, remedy="Choose another session name")
+        if session not in self._recent:
+            self._recent.append(session)
         return session
 
     def passing(self, history: Sequence[Message] = ()) -> EngineSession:
         """A session that leaves nothing behind and reads nothing of others; it may begin with a history."""
         begun = with_history(history)
-        return EngineSession(new_name(), self._services, self._graph, keep=False, history=begun)
+        session = EngineSession(new_name(), self._services, self._graph, keep=False, history=begun)
+        self._passing.add(session)
+        return session
 
     async def sessions(self) -> list[SessionInfo]:
         """The sessions there are."""
@@ -179,15 +185,6 @@ class Orchestrator:
                 yield chunk
         seconds = time.perf_counter() - began
         self._seconds[task.specialist] = 0.8 * self._seconds.get(task.specialist, seconds) + 0.2 * seconds
-
-    def _controller(self) -> Controller:
-        table = self.config.controller
-        by_llm = LlmController(self._call, self._exemplars)
-        if table.kind == "llm":
-            return by_llm
-        if table.kind == "exemplar":
-            return self._exemplars
-        return HybridController(self._exemplars, by_llm, table.margin)
 
     async def _warm_quietly(self, names: Sequence[str]) -> None:
         try:

@@ -16,21 +16,18 @@ from types import TracebackType
 from memory.records import Record, evidence_key
 from orchestrator.context import TurnContext
 from orchestrator.events import MediaReady, StepFailed, StepFinished, StepProgress, StepStarted
-from orchestrator.plan import PartRef, Plan, Step
+from orchestrator.plan import SPEAKS, PartRef, Plan, Step
 from orchestrator.stream import Stream
 from orchestrator.wording import nothing_found
 from specialists.base import Card, Chunk, Task
 from specialists.content import IMAGE, TEXT, Anchor, Message, Part, message, text_part
 from specialists.errors import (
     AntiphonError,
+    Ours,
     SpecialistFailed,
     Theirs,
-    TransientFailure,
     Unavailable,
 )
-
-SPEAKS = "tts"
-"""The specialist that speaks the reply while it is being written; the mouth runs it, not this module."""
 
 RECALLS = "memory"
 """The specialist that recalls; it is told whose memories it may tell."""
@@ -49,9 +46,16 @@ class Run:
     blocked: bool = False
     """True when it could not start because what it works on failed: that failure is the one to tell."""
     reused: bool = False
+    nothing: str = ""
+    """The sentence that says so when the specialist came back with nothing."""
 
     @property
     def text(self) -> str:
+        """What it found, or the sentence that says that it found nothing."""
+        return self.found or self.nothing
+
+    @property
+    def found(self) -> str:
         return "".join(chunk.text for chunk in self.chunks.items)
 
 
@@ -97,6 +101,12 @@ class Execution:
             await self._run(run)
         except Theirs as error:
             run.error = error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Nobody stopped us: the call was cancelled from elsewhere, and its step has no answer.
+            run.error = SpecialistFailed("was stopped", part=run.step.specialist)
         finally:
             run.chunks.close()
 
@@ -111,16 +121,18 @@ class Execution:
         key = self._key(card, task) if any(part.blob for part in task.parts) else ""
         record = await self._known(key)
         if record is not None:
-            self._reuse(run, record)
+            self._reuse(run, record, task)
             return
         started = self._context.services.clock()
-        await self._try(run, card, task)
-        self._context.calls.append(run.step.specialist)
-        stored = await self._keep(run, card, task, key)
-        self._finish(run, self._context.services.clock() - started, key=key, record=stored)
+        card, task, label = await self._try(run, card, task)
+        self._context.calls.append(card.name)
+        key = self._key(card, task) if key else ""
+        stored = await self._keep(run, card, task, key, label)
+        self._finish(run, card.name, self._context.services.clock() - started, key=key, record=stored)
 
-    async def _try(self, run: Run, card: Card, task: Task) -> None:
-        """The call, a second try where it may help, then an alternative. Raises the last error."""
+    async def _try(self, run: Run, card: Card, task: Task) -> tuple[Card, Task, str]:
+        """The call, a second try where it may help, then an alternative: who answered, and the label of
+        its last chunk. Raises the last error."""
         attempts: list[tuple[Card, Task]] = [(card, task)]
         if card.idempotent and card.available:
             attempts.append((card, replace(task, id=f"{task.id}-again")))
@@ -130,22 +142,22 @@ class Execution:
         ]
         for number, (current, attempt) in enumerate(attempts, start=1):
             try:
-                await self._call(run, attempt, number)
-                return
+                return current, attempt, await self._call(run, attempt, number)
             except Theirs as error:
                 following = attempts[number][0] if number < len(attempts) else None
-                if following is card and not isinstance(error, TransientFailure | SpecialistFailed):
+                if following is card and not isinstance(error, SpecialistFailed):
                     attempts.pop(number)  # a second try would fail the same way
                     following = attempts[number][0] if number < len(attempts) else None
-                if run.chunks.items:
-                    following = None  # words already given out cannot be taken back
+                if run.chunks.items or run.parts:
+                    following = None  # what was already given out cannot be taken back
                 self._failed(run, current, error, _then(following, card))
                 if following is None:
                     raise
                 if following is card:
                     await asyncio.sleep(random.uniform(*RETRY_WAIT_SECONDS))
+        raise Ours("ran out of attempts without an error", part=run.step.id)
 
-    async def _call(self, run: Run, task: Task, attempt: int) -> None:
+    async def _call(self, run: Run, task: Task, attempt: int) -> str:
         context = self._context
         context.emit(
             StepStarted(turn=context.number, step=run.step.id, specialist=task.specialist, attempt=attempt)
@@ -160,8 +172,9 @@ class Execution:
                 elif chunk.text:
                     run.chunks.put(chunk)
                     self._show(run, chunk)
-        if not run.chunks.items and not run.parts:
-            run.chunks.put(Chunk(TEXT, text=nothing_found(label, task.specialist, task.parts), label=label))
+        if not run.found.strip() and not run.parts:
+            run.nothing = nothing_found(label, task.specialist, task.parts)
+        return label
 
     async def _take_media(self, run: Run, chunk: Chunk) -> None:
         services = self._context.services
@@ -226,7 +239,8 @@ class Execution:
                 parts.append(Part(TEXT, text=run.text, name=self._source(run)))
             else:
                 parts += [part for part in run.parts if part.kind == ref.kind]
-        parts += [part for part in self.parts if part.kind == TEXT and part.name]
+        if TEXT in self._context.services.card(step.specialist).consumes:
+            parts += [part for part in self.parts if part.kind == TEXT and part.name]
         return tuple(parts) if parts or not self._context.text else (text_part(self._context.text),)
 
     def _source(self, run: Run) -> str:
@@ -241,7 +255,7 @@ class Execution:
         return (message("system", self._context.services.config.engine.system_prompt), *self._context.history)
 
     def _key(self, card: Card, task: Task) -> str:
-        required = [self._context.services.card(name) for name in card.requires]
+        required = [other for other in self._context.services.cards() if other.name in card.requires]
         return evidence_key(card, task, required)
 
     async def _known(self, key: str) -> Record | None:
@@ -250,14 +264,19 @@ class Execution:
             return None
         return await services.door(services.memory.evidence, key, self._context.scope)
 
-    def _reuse(self, run: Run, record: Record) -> None:
+    def _reuse(self, run: Run, record: Record, task: Task) -> None:
         anchor = record.anchors[0] if record.anchors else None
-        run.chunks.put(Chunk(TEXT, text=record.text, anchor=anchor, score=record.score, label="remembered"))
+        if record.text.strip():
+            run.chunks.put(
+                Chunk(TEXT, text=record.text, anchor=anchor, score=record.score, label="remembered")
+            )
+        else:
+            run.nothing = nothing_found(str(record.facts.get("label", "")), record.source, task.parts)
         run.reused = True
-        self._context.reused.append(run.step.specialist)
-        self._finish(run, 0.0, key=record.key, record=record.id)
+        self._context.reused.append(record.source)
+        self._finish(run, record.source, 0.0, key=record.key, record=record.id)
 
-    async def _keep(self, run: Run, card: Card, task: Task, key: str) -> str:
+    async def _keep(self, run: Run, card: Card, task: Task, key: str, label: str) -> str:
         """Write finished evidence; the id of its record, or nothing where there is none to keep."""
         context = self._context
         if not key or not context.keep:
@@ -266,7 +285,7 @@ class Execution:
         scores = [chunk.score for chunk in chunks if chunk.score is not None]
         media = [part for part in task.parts if part.blob]
         record = Record(
-            text=run.text,
+            text=run.found,
             kind=media[0].kind,
             role="evidence",
             session=context.session,
@@ -277,16 +296,17 @@ class Execution:
             media=tuple(part.kind for part in media),
             anchors=_anchors(chunks),
             score=sum(scores) / len(scores) if scores else None,
+            facts={"label": label},
         )
         (stored,) = await context.services.door(context.services.memory.remember, [record])
         return str(stored.id)
 
-    def _finish(self, run: Run, seconds: float, *, key: str, record: str) -> None:
+    def _finish(self, run: Run, specialist: str, seconds: float, *, key: str, record: str) -> None:
         self._context.emit(
             StepFinished(
                 turn=self._context.number,
                 step=run.step.id,
-                specialist=run.step.specialist,
+                specialist=specialist,
                 text=run.text,
                 parts=run.parts,
                 seconds=seconds,

@@ -40,7 +40,9 @@ class History:
                 open_turn=event.turn,
             )
         if isinstance(event, TurnFinished):
-            return replace(self._replied(event.turn, event.text), open_turn=0)
+            return replace(
+                self._replied(event.turn, event.text), open_turn=0, turns=max(self.turns, event.turn)
+            )
         if isinstance(event, Heard) and not event.complete:
             return self._replied(event.turn, event.heard)
         return self

@@ -54,7 +54,7 @@ def accept_all(
     for attachment in given:
         try:
             parts.append(accept(attachment, limits, blobs))
-        except BadInput as error:
+        except Theirs as error:
             refused.append(error)
     return parts, refused
 

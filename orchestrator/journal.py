@@ -48,13 +48,19 @@ class Journal:
         return numbered
 
     async def flush(self) -> None:
-        """Write what is pending; events of one session reach the log in their order."""
-        async with self._writing:
-            if self._log is None or not self._pending:
-                return
-            batch, self._pending = self._pending, []
+        """Write what is pending, in order; what could not be written stays pending.
+
+        Raises what the log raises: BadInput when another process writes to the same session.
+        """
+        if self._log is not None:
             # Shielded: a cancelled turn must not lose the events that led to its end.
-            await asyncio.shield(self._door(_append, self._log, self._session, batch))
+            await asyncio.shield(asyncio.ensure_future(self._write(self._log)))
+
+    async def _write(self, log: SessionLog) -> None:
+        async with self._writing:
+            if batch := list(self._pending):
+                await self._door(_append, log, self._session, batch)
+                del self._pending[: len(batch)]
 
     def close(self) -> None:
         """End every listener."""

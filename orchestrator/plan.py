@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from specialists.content import Kind
 from specialists.errors import Ours
 
+SPEAKS = "tts"
+"""The specialist that speaks the reply while it is being written: no step works on its sound."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartRef:
@@ -62,12 +65,6 @@ class Plan:
             if missing:
                 raise Ours(f"needs {missing} before they run", part=step.id)
             seen.add(step.id)
-
-    def step(self, step_id: str) -> Step:
-        for step in self.steps:
-            if step.id == step_id:
-                return step
-        raise Ours("the plan has no such step", part=step_id)
 
     def dependents(self, step_id: str) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step_id in step.after)

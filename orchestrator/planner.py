@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 
 from orchestrator.controller.exemplars import Decision
-from orchestrator.plan import PartRef, Plan, Ref, ResultRef, Step
+from orchestrator.plan import SPEAKS, PartRef, Plan, Ref, ResultRef, Step
 from specialists.base import Card
 from specialists.content import AUDIO, IMAGE, TEXT, Kind
 
@@ -23,15 +23,21 @@ Costs = Mapping[str, float]
 
 
 def plan(
-    decision: Decision, parts: Sequence[Kind], cards: Sequence[Card], *, costs: Costs | None = None
+    decision: Decision,
+    parts: Sequence[Kind],
+    cards: Sequence[Card],
+    *,
+    new: int | None = None,
+    costs: Costs | None = None,
 ) -> Plan:
     """Link the specialists of a decision over the parts at hand.
 
-    `parts` are the kinds of the turn's parts in order, text included; their indexes become PartRefs.
+    `parts` are the kinds of the turn's parts in order, the words first; their indexes become PartRefs. The
+    `new` ones behind the words were attached now, the rest earlier (None: all are new).
     A specialist whose input nothing can yield is left out, and a note in the Plan says so.
     """
-    builder = _Builder(parts, cards, costs or {})
-    builder.link(decision.steps)
+    builder = _Builder(parts, len(parts) if new is None else new, cards, costs or {})
+    builder.link(_with_words(decision, builder.cards))
     for output in decision.outputs:
         builder.reach(OUTPUT_KINDS.get(output, output))
     perceives = any(builder.takes_media(step) for step in builder.steps)
@@ -40,10 +46,19 @@ def plan(
     )
 
 
+def _with_words(decision: Decision, cards: Mapping[str, Card]) -> tuple[str, ...]:
+    """The steps, with chat before them where text is wanted and none of them makes any."""
+    makes_text = any(TEXT in cards[name].produces for name in decision.steps if name in cards)
+    if not decision.steps or TEXT not in decision.outputs or makes_text or "chat" not in cards:
+        return decision.steps
+    return ("chat", *decision.steps)
+
+
 class _Builder:
     """Steps so far, and which results are still open: not yet taken up by a later text step."""
 
-    def __init__(self, parts: Sequence[Kind], cards: Sequence[Card], costs: Costs) -> None:
+    def __init__(self, parts: Sequence[Kind], new: int, cards: Sequence[Card], costs: Costs) -> None:
+        self._new = new
         self.cards = {card.name: card for card in cards}
         self.parts = tuple(parts)
         self.costs = costs
@@ -54,7 +69,11 @@ class _Builder:
 
     def link(self, names: Sequence[str]) -> None:
         """Add the named specialists, each as soon as what it consumes is there."""
-        waiting = sorted(dict.fromkeys(names), key=lambda name: self._stage(self.cards[name]))
+        for name in names:
+            if name not in self.cards:
+                self.notes.append(f"{name} is not configured here.")
+        known = [name for name in dict.fromkeys(names) if name in self.cards]
+        waiting = sorted(known, key=lambda name: self._stage(self.cards[name]))
         while waiting:
             ready = next((name for name in waiting if self._inputs(self.cards[name])), None)
             if ready is None:
@@ -97,7 +116,8 @@ class _Builder:
             PartRef(i, kind) for i, kind in enumerate(self.parts) if kind != TEXT and kind in card.consumes
         )
         if media:
-            return media
+            # What was attached now is meant; what was attached before, only where nothing new fits.
+            return tuple(ref for ref in media if ref.index <= self._new) or media
         if card.name == "memory":
             return (PartRef(0, TEXT),)
         results = tuple(ref for ref in self._open if ref.kind in card.consumes)
@@ -117,7 +137,8 @@ class _Builder:
         if TEXT in card.produces:
             # A text step takes up the results it read: what follows works on its words instead.
             self._open = [ref for ref in self._open if ref.step not in after]
-        self._open += [ResultRef(step.id, kind) for kind in card.produces]
+        if card.name != SPEAKS:
+            self._open += [ResultRef(step.id, kind) for kind in card.produces]
 
     def _at_hand(self) -> set[Kind]:
         """Kinds of attachments and results; the person's bare words are no picture to look at."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from orchestrator.context import TurnContext
 from orchestrator.events import TextDelta
-from orchestrator.execution import SPEAKS, Execution
-from orchestrator.plan import Plan, Step
+from orchestrator.execution import Execution
+from orchestrator.plan import SPEAKS, Plan, Step
 from orchestrator.speech.mouth import Mouth
-from orchestrator.wording import could_not
+from orchestrator.wording import could_not, words_to_say
 from specialists.base import Card
 from specialists.content import TEXT
 
@@ -64,6 +64,8 @@ class Reply:
         steps = answering(self._plan, cards)
         for step in steps:
             await self._follow(execution, step)
+        if self._speaks and not self._speaks.after:
+            self.write(words_to_say(self._context.text, self._context.history, reuse=self._plan.reuse))
         others = [step for step in self._plan.steps if step not in steps and step.specialist != SPEAKS]
         await execution.settled([step.id for step in others])
         for step in [*others, *steps]:
@@ -85,6 +87,9 @@ class Reply:
             first = False
             self.write(chunk.text)
         await execution.settled([step.id])
+        run = execution.runs[step.id]
+        if run.nothing:
+            self.paragraph(run.nothing)
 
     async def _finish_speech(self) -> None:
         if self._mouth is None or self._speaks is None:

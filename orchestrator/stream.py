@@ -29,10 +29,6 @@ class Stream(Generic[T]):
     def items(self) -> tuple[T, ...]:
         return tuple(self._items)
 
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
     async def wait_closed(self) -> None:
         while not self._closed:
             await self._changed.wait()

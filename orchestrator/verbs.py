@@ -6,6 +6,7 @@ know nothing of the graph that runs them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -25,14 +26,15 @@ from orchestrator.events import (
     Routed,
     TurnStarted,
 )
-from orchestrator.execution import SPEAKS, Execution
+from orchestrator.execution import Execution
 from orchestrator.intake import accept_all
-from orchestrator.plan import Plan
+from orchestrator.plan import SPEAKS, Plan
 from orchestrator.planner import plan as make_plan
 from orchestrator.reply import Reply
 from orchestrator.wording import refused as refusal
 from specialists.content import TEXT, Message, Part, text_part
-from specialists.errors import BadInput, Theirs
+from specialists.errors import AntiphonError, BadInput, Theirs
+from specialists.threads import in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,16 @@ class Answered:
 async def perceive(context: TurnContext) -> Perceived:
     """Check what was attached, store it, and announce the turn. Raises BadInput when nothing is left."""
     services = context.services
-    accepted, refused = await services.door(
-        accept_all, context.attachments, services.config.limits, services.blobs
-    )
+    accepted: list[Part] = []
+    refused: list[Theirs] = []
     words = (text_part(context.text),) if context.text.strip() else ()
-    spoken = Message("user", (*words, *accepted))
-    context.emit(TurnStarted(turn=context.number, message=spoken, voice=context.voice))
+    try:
+        accepted, refused = await in_thread(
+            accept_all, context.attachments, services.config.limits, services.blobs
+        )
+    finally:  # the person's words were said, whatever becomes of the files beside them
+        spoken = Message("user", (*words, *accepted))
+        context.emit(TurnStarted(turn=context.number, message=spoken, voice=context.voice))
     for error in refused:
         context.emit(
             PartRejected(turn=context.number, part=error.part, reason=error.message, code=error.code)
@@ -123,7 +129,13 @@ async def route(context: TurnContext, perceived: Perceived) -> Plan | None:
         return None
     began = services.clock()
     decision = _aloud(decision_of(chosen.controls), context)
-    planned = make_plan(decision, [part.kind for part in perceived.parts], cards, costs=services.costs())
+    planned = make_plan(
+        decision,
+        [part.kind for part in perceived.parts],
+        cards,
+        new=perceived.new,
+        costs=services.costs(),
+    )
     context.emit(Planned(turn=context.number, plan=planned, seconds=services.clock() - began))
     return planned
 
@@ -161,11 +173,16 @@ async def remember(context: TurnContext, text: str) -> str:
         records.append(Record(text, TEXT, "assistant", context.session, context.number))
     if not records:
         return ""
-    stored = await context.services.door(context.services.memory.remember, records)
-    return str(stored[-1].id) if text.strip() else ""
+    storing = asyncio.ensure_future(context.services.door(context.services.memory.remember, records))
+    try:
+        await asyncio.shield(storing)
+    finally:
+        # Begun is done: an interruption now must know what it has to take back.
+        context.remembered.extend(record.id for record in await storing)
+    return context.remembered[-1] if text.strip() else ""
 
 
-def problem(context: TurnContext, error: Theirs) -> Failed:
+def problem(context: TurnContext, error: AntiphonError) -> Failed:
     """The event that tells what could not be done."""
     return Failed(
         turn=context.number, code=error.code, part=error.part, reason=error.message, remedy=error.remedy

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import math
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from specialists.base import Card, Chunk, Specialist, Task
+from specialists.content import Anchor
 from specialists.errors import (
     AntiphonError,
     BadInput,
@@ -19,6 +22,11 @@ from specialists.errors import (
     Unavailable,
     UnknownName,
 )
+
+GRACE = 2.0
+"""Seconds a call may take to stop once it is told to. Then its caller goes on without it."""
+
+_log = logging.getLogger("antiphon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +66,30 @@ class Runtime(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(slots=True)
+class _Call:
+    """A call under way: the task that fills the queue, whose None says that nothing more is to be read."""
+
+    pump: asyncio.Task[None]
+    queue: asyncio.Queue[Chunk | None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        if self.pump.cancel():
+            self.cancelled = True
+            self.queue.put_nowait(None)  # now: the reader does not depend on a call that may not stop
+
+
 class LocalRuntime:
-    """Runs specialists in this process, each within its Task's deadline."""
+    """Runs specialists in this process, each within its Task's deadline.
+
+    A call that cannot be stopped (a native library that hangs) is given up `GRACE` seconds after it was told
+    to: its caller goes on, and the specialist counts as failed until a later call succeeds.
+    """
 
     def __init__(self, specialists: Iterable[Specialist] = ()) -> None:
         self._specialists: dict[str, Specialist] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, _Call] = {}
         self._health: dict[str, Health] = {}
         for specialist in specialists:
             self.add(specialist)
@@ -81,52 +107,77 @@ class LocalRuntime:
         return dict(self._health)
 
     async def load(self, name: str) -> None:
+        """Get a specialist ready. Raises UnknownName, Unavailable, SpecialistFailed."""
         specialist = self.specialist(name)
-        await specialist.load()
-        self._health[name] = replace(self._health[name], state="ready")
+        try:
+            with _in_our_words(name):
+                await specialist.load()
+        except AntiphonError as error:
+            self._set(name, "failed", str(error))
+            raise
+        self._set(name, "ready")
 
     async def cancel(self, task_id: str) -> None:
-        if (running := self._running.get(task_id)) is not None:
-            running.cancel()
+        if (call := self._running.get(task_id)) is not None:
+            call.cancel()
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
-        specialist = self.specialist(task.specialist)
+        name = task.specialist
+        specialist = self.specialist(name)
         if not specialist.card.available:
-            raise Unavailable(
-                "this specialist is not available", part=task.specialist, remedy=specialist.card.remedy
-            )
+            raise Unavailable("this specialist is not available", part=name, remedy=specialist.card.remedy)
         started = time.perf_counter()
         # A pump task of its own gives each call one thing to cancel, whoever asks for it. The queue is
         # bounded by `room` and not by its size, so that its end mark always fits.
         queue: asyncio.Queue[Chunk | None] = asyncio.Queue()
         room = asyncio.Semaphore(64)
         pump = asyncio.create_task(self._pump(specialist, task, queue, room), name=f"task {task.id}")
+
+        def ended(pump: asyncio.Task[None]) -> None:
+            queue.put_nowait(None)
+            if not pump.cancelled():
+                pump.exception()  # looked at, or a pump that nobody waits for any more would complain
+
         # Not at the end of the pump itself: a task cancelled before its first step never gets there.
-        pump.add_done_callback(lambda _: queue.put_nowait(None))
-        self._running[task.id] = pump
+        pump.add_done_callback(ended)
+        call = self._running[task.id] = _Call(pump, queue)
         try:
-            while (chunk := await queue.get()) is not None:
-                room.release()
-                yield chunk
+            with _end_mark_after(task.deadline, queue):
+                while (chunk := await queue.get()) is not None:
+                    room.release()
+                    yield chunk
+            if call.cancelled:
+                raise asyncio.CancelledError
+            if not pump.done():
+                raise _too_late(task)
             await pump
-            self._note(task.specialist, time.perf_counter() - started, failed=False)
+            self._note(name, time.perf_counter() - started, failed=False)
         except BadInput:  # says nothing against the specialist
-            self._note(task.specialist, self._health[task.specialist].seconds, failed=False)
+            self._note(name, self._health[name].seconds, failed=False)
             raise
-        except AntiphonError:
-            self._note(task.specialist, 0.0, failed=True)
+        except AntiphonError as error:
+            self._note(name, 0.0, failed=True, detail=str(error))
             raise
         finally:
             self._running.pop(task.id, None)
-            pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError, AntiphonError):
-                await pump
+            await self._stop(pump, name)
 
     async def close(self) -> None:
-        for pump in list(self._running.values()):
-            pump.cancel()
+        for call in list(self._running.values()):
+            call.cancel()
         for specialist in self._specialists.values():
             await specialist.close()
+
+    async def _stop(self, pump: asyncio.Task[None], name: str) -> None:
+        """End the pump, or give it up after the grace."""
+        if pump.done():
+            return
+        pump.cancel()
+        await asyncio.wait([pump], timeout=GRACE)
+        if not pump.done():
+            detail = f"a call did not stop within {GRACE:g} s"
+            _log.warning("%s: %s; it goes on in the background", name, detail)
+            self._set(name, "failed", detail)
 
     async def _pump(
         self,
@@ -135,21 +186,16 @@ class LocalRuntime:
         queue: asyncio.Queue[Chunk | None],
         room: asyncio.Semaphore,
     ) -> None:
-        try:
-            async with asyncio.timeout(task.deadline) as limit, _closing(specialist.run(task)) as answer:
-                async for chunk in answer:
-                    await room.acquire()
-                    queue.put_nowait(chunk)
-        except TimeoutError as error:
-            if not limit.expired():  # a time limit of the model's own
-                raise TransientFailure(f"timed out: {error}", part=task.specialist) from error
-            raise DeadlineExceeded(
-                f"did not finish within {task.deadline:g} s", part=task.specialist
-            ) from error
-        except AntiphonError:
-            raise
-        except Exception as error:
-            raise SpecialistFailed(f"{type(error).__name__}: {error}", part=task.specialist) from error
+        with _in_our_words(task.specialist):
+            try:
+                async with asyncio.timeout(task.deadline) as limit, _closing(specialist.run(task)) as answer:
+                    async for chunk in answer:
+                        await room.acquire()
+                        queue.put_nowait(_checked(chunk, task.specialist))
+            except TimeoutError as error:
+                if limit.expired():
+                    raise _too_late(task) from error
+                raise  # a time limit of the model's own
 
     def specialist(self, name: str) -> Specialist:
         """The specialist of that name. Raises UnknownName."""
@@ -161,16 +207,110 @@ class LocalRuntime:
                 "no specialist of this name", part=name, remedy=f"Registered: {known}"
             ) from None
 
-    def _note(self, name: str, seconds: float, *, failed: bool) -> None:
+    def _set(self, name: str, state: str, detail: str = "") -> None:
+        self._health[name] = replace(self._health[name], state=state, detail=detail)
+
+    def _note(self, name: str, seconds: float, *, failed: bool, detail: str = "") -> None:
         old = self._health[name]
         mean = seconds if old.seconds == 0 else 0.8 * old.seconds + 0.2 * seconds
-        self._health[name] = replace(
-            old,
+        self._health[name] = Health(
             state="failed" if failed else "ready",
+            detail=detail,
             calls=old.calls + 1,
             failures=old.failures + failed,
             seconds=old.seconds if failed else mean,
         )
+
+
+@contextlib.contextmanager
+def _in_our_words(name: str) -> Iterator[None]:
+    """Errors of the tree pass, and so does a cancellation that somebody asked for.
+
+    Whatever else a specialist raises, a panic of a native library or SystemExit included, is its failure.
+    """
+    try:
+        yield
+    except (AntiphonError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except asyncio.CancelledError as error:
+        running = asyncio.current_task()
+        if running is not None and running.cancelling():
+            raise
+        raise SpecialistFailed("was stopped, though nobody cancelled it", part=name) from error
+    except TimeoutError as error:
+        raise TransientFailure(f"timed out: {error}", part=name) from error
+    except BaseException as error:
+        raise SpecialistFailed(f"{type(error).__name__}: {error}", part=name) from error
+
+
+@contextlib.contextmanager
+def _end_mark_after(deadline: float | None, queue: asyncio.Queue[Chunk | None]) -> Iterator[None]:
+    """Put the end mark into the queue when the pump has not done so a grace after its deadline."""
+    if deadline is None:
+        yield
+        return
+    timer = asyncio.get_running_loop().call_later(deadline + GRACE, queue.put_nowait, None)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _too_late(task: Task) -> DeadlineExceeded:
+    return DeadlineExceeded(f"did not finish within {task.deadline:g} s", part=task.specialist)
+
+
+def _checked(chunk: Chunk, name: str) -> Chunk:
+    """The chunk, less what no store and no JSON can hold: lone surrogates, figures that are not finite.
+
+    Raises SpecialistFailed for what is no Chunk.
+    """
+    if not isinstance(chunk, Chunk):
+        raise SpecialistFailed(f"answered with {type(chunk).__name__}, not with a Chunk", part=name)
+    for field, kind in _FIELDS:
+        value = getattr(chunk, field)
+        if not isinstance(value, kind):
+            raise SpecialistFailed(f"answered with {type(value).__name__} as {field}", part=name)
+    if not (chunk.text.isascii() and chunk.label.isascii()):
+        chunk = replace(chunk, text=_writable(chunk.text), label=_writable(chunk.label))
+    if chunk.score is not None and not math.isfinite(chunk.score):
+        chunk = replace(chunk, score=None)
+    if chunk.anchor is not None and not _finite(chunk.anchor):
+        chunk = replace(chunk, anchor=None)
+    if chunk.facts:
+        chunk = replace(chunk, facts=_storable(chunk.facts))
+    return chunk
+
+
+_FIELDS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
+    ("kind", str),
+    ("text", str),
+    ("data", bytes),
+    ("media_type", str),
+    ("label", str),
+    ("anchor", (Anchor, type(None))),
+    ("score", (float, int, type(None))),
+    ("facts", Mapping),
+)
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _storable(facts: Mapping[str, float | str]) -> Mapping[str, float | str]:
+    return {
+        key: _writable(fact) if isinstance(fact, str) else fact
+        for key, fact in facts.items()
+        if not isinstance(fact, float) or math.isfinite(fact)
+    }
+
+
+def _finite(anchor: Anchor) -> bool:
+    box, span = anchor.box, anchor.span
+    return (box is None or all(map(math.isfinite, (box.x, box.y, box.width, box.height)))) and (
+        span is None or all(map(math.isfinite, (span.start, span.end)))
+    )
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.common import ConfigPath, Json, print_json, say
+from orchestrator.cli.common import ConfigPath, Json, check_writable, print_json, say, writing
 from orchestrator.cli.transcript import clean
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def ask(
     from orchestrator.cli.models import ensure
     from orchestrator.config import load
 
+    if speech is not None:
+        check_writable(speech)
     settings = load(config)
     ensure(settings)
     turn = _Turn(quiet=quiet or as_json, stream=not as_json)
@@ -59,10 +61,10 @@ def ask(
             await _follow(opened, text, attached, turn)
 
     asyncio.run(run())
-    if speech is not None:
-        turn.write_speech(speech)
     if as_json:
         print_json(turn.summary())
+    if speech is not None:
+        turn.write_speech(speech)
     if turn.outcome not in {"answered", "waited"}:
         raise typer.Exit(1)
 
@@ -138,7 +140,7 @@ class _Turn:
 
         if not self._pcm:
             raise Unavailable("nothing was spoken", part=str(path), remedy="See the reply above for why")
-        with wave.open(str(path), "wb") as out:
+        with writing(path), wave.open(str(path), "wb") as out:
             out.setnchannels(1)
             out.setsampwidth(2)
             out.setframerate(self._rate)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +37,30 @@ def open_store(config: Config) -> MemoryStore:
 def print_json(value: Any) -> None:
     json.dump(value, sys.stdout, ensure_ascii=False, indent=2, default=str)
     sys.stdout.write("\n")
+
+
+def check_writable(path: Path) -> None:
+    """Raise BadInput where `path` cannot be written: ask before the work whose result is to go there."""
+    from specialists.errors import BadInput
+
+    folder = path.parent
+    if not folder.is_dir():
+        raise BadInput("no such folder", part=str(folder), remedy=f"Make it, or name another than {path}")
+    if path.is_dir():
+        raise BadInput("this is a folder", part=str(path), remedy="Name a file")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise BadInput("cannot be written", part=str(path), remedy="Name a place that may be written")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """While `path` is written: what the system refuses becomes BadInput."""
+    from specialists.errors import BadInput
+
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"cannot be written: {error.strerror or error}", part=str(path)) from error
 
 
 def say(text: str) -> None:

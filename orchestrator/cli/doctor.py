@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,9 +56,22 @@ def examine(path: Path | None) -> Iterator[Finding]:
     yield _machine()
     yield _folder("data folder", settings.engine.data)
     yield _folder("model folder", settings.engine.models)
-    yield from _models(settings)
-    yield from _specialists(settings)
+    yield from _usable("models", _models, settings)
+    yield from _usable("specialists", _specialists, settings)
     yield from _extras()
+
+
+def _usable(what: str, look: Callable[[Config], Iterator[Finding]], settings: Config) -> Iterator[Finding]:
+    """What `look` finds. A configuration that it cannot use is a finding too, and hides no other."""
+    from specialists.errors import AntiphonError
+
+    try:
+        yield from look(settings)
+    except AntiphonError as error:
+        named = f"{error.part}: {error.message}" if error.part else error.message
+        yield Finding(what, "missing", named, error.remedy or "Correct the configuration")
+    except Exception as error:  # noqa: BLE001 - the factory of a specialist may raise anything
+        yield Finding(what, "missing", f"{type(error).__name__}: {error}", "Look at the specialists it names")
 
 
 def _python() -> Finding:

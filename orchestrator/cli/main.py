@@ -35,7 +35,10 @@ def build() -> typer.Typer:
 
 
 def run(app: typer.Typer) -> None:
-    """Run the app. Errors go to stderr and end with exit code 1; a wrong call ends with 2."""
+    """Run the app. Errors go to stderr and end with exit code 1; a wrong call ends with 2.
+
+    Typer itself ends with 130 after Ctrl-C, and quietly with 1 when the reader of a pipe is gone.
+    """
     try:
         app()
     except AntiphonError as error:
@@ -43,12 +46,6 @@ def run(app: typer.Typer) -> None:
         if isinstance(error, Ours):
             sys.stderr.write("This is a defect of Antiphon; please report it with the command you ran.\n")
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nantiphon: interrupted\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
 
 
 def _options(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.common import ConfigPath, Json, print_json, say
+from orchestrator.cli.common import ConfigPath, Json, check_writable, print_json, say, writing
 
 if TYPE_CHECKING:
     from orchestrator.config import Config
@@ -40,11 +40,14 @@ def plan(
         raise typer.BadParameter("--batch and --out go together")
     if batch is None and text is None:
         raise typer.BadParameter("give a request, or --batch and --out")
+    if out is not None:
+        check_writable(out)
     settings = load(config)
     controller, cards = _controller(settings, catalogue)
     if batch is not None and out is not None:
         answers = asyncio.run(_batch(batch, controller, cards))
-        out.write_text("".join(answer + "\n" for answer in answers), encoding="utf-8")
+        with writing(out):
+            out.write_text("".join(answer + "\n" for answer in answers), encoding="utf-8")
         say(f"{len(answers)} plans in {out}")
         return
     kinds = ["image"] * len(image or []) + ["audio"] * len(audio or []) + ["video"] * len(video or [])
@@ -63,7 +66,7 @@ def plan(
 def _controller(settings: Config, catalogue: Path | None) -> tuple[Controller, tuple[Card, ...]]:
     from orchestrator.batch import read_catalogue
     from orchestrator.cli.models import ensure
-    from orchestrator.controller.exemplar import ExemplarController
+    from orchestrator.controller.build import by_example
     from orchestrator.recall import CARD as MEMORY
     from orchestrator.vectors import cached
     from specialists.embed import encoder
@@ -73,9 +76,8 @@ def _controller(settings: Config, catalogue: Path | None) -> tuple[Controller, t
     ensure(settings, ["embed"])
     models = ModelStore(settings.engine.models)
     found = encoder(models, settings.specialists.get("embed"))
-    controller = ExemplarController(
-        embed=cached(found.encode, settings.engine.models / "derived", found.model)
-    )
+    embed = cached(found.encode, settings.engine.models / "derived", found.model)
+    controller = by_example(settings.controller, embed)
     if catalogue is not None:
         return controller, read_catalogue(catalogue)
     return controller, (*build(models, settings.specialists, settings.limits).cards(), MEMORY)
@@ -92,7 +94,8 @@ async def _one(
 ) -> tuple[Plan, Route]:
     from orchestrator.batch import Line, plan_line
 
-    return await plan_line(Line(id="", text=text, attachments=tuple(kinds)), controller, cards)
+    typed = text.encode("utf-8", "replace").decode()  # an argument may hold bytes that are no UTF-8
+    return await plan_line(Line(id="", text=typed, attachments=tuple(kinds)), controller, cards)
 
 
 def _kinds(files: list[Path]) -> list[str]:

@@ -25,7 +25,7 @@ class Decoder:
         self.names = tuple(card.name for card in cards)
         self._consumes = {card.name: frozenset(card.consumes) & MEDIA for card in cards}
         self._decisions = tuple(dict.fromkeys(decisions))
-        self._rows = np.stack([self.row(decision) for decision in self._decisions])
+        self._rows = np.array([self.row(decision) for decision in self._decisions])
 
     def row(self, decision: Decision) -> np.ndarray:
         """A decision as +1 and -1: float64 [columns]."""

@@ -37,8 +37,7 @@ class Weighed:
     """What exemplars say of a request: decisions with their shares, best first, and the nearest requests."""
 
     ranked: tuple[tuple[Decision, float], ...]
-    nearest: tuple[str, ...]
-    decoder: Decoder
+    nearest: tuple[Exemplar, ...]
 
 
 class ExemplarController:
@@ -69,7 +68,7 @@ class ExemplarController:
         similarity = fit.similarity.to_fitted(request, vector)
         ranked = fit.decoder.rank(np.clip(similarity @ fit.alphas, -LIMIT, LIMIT), request)
         nearest = np.argsort(-similarity, kind="stable")[:3]
-        return Weighed(tuple(ranked), tuple(fit.exemplars[i].request.text for i in nearest), fit.decoder)
+        return Weighed(tuple(ranked), tuple(fit.exemplars[i] for i in nearest))
 
     def _fitted(self, cards: Sequence[Card]) -> _Fit:
         key = tuple(sorted(f"{card.name}@{card.version}" for card in cards))
@@ -104,15 +103,13 @@ class _Fit:
         self.alphas = np.linalg.solve(kernel, targets)
 
 
-def as_route(
-    ranked: Sequence[tuple[Decision, float]], nearest: tuple[str, ...], controller: str
-) -> Route:
+def as_route(ranked: Sequence[tuple[Decision, float]], nearest: Sequence[Exemplar], controller: str) -> Route:
     """The best decision as a Route; its margin is how far its share stands before the next."""
     (best, top), *rest = ranked
     return Route(
         controls_of(best),
         controller,
-        top - rest[0][1] if rest else 1.0,
+        max(0.0, top - rest[0][1]) if rest else 1.0,
         tuple((controls_of(decision), share) for decision, share in ranked[:5]),
-        nearest,
+        tuple(exemplar.request.text for exemplar in nearest),
     )

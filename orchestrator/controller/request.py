@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.control import neutralise
 from specialists.content import Kind, Message
@@ -46,12 +46,22 @@ def request(
     *,
     voice: bool = False,
 ) -> Request:
-    """The request of a turn. Control syntax in what people and specialists said is made inert."""
+    """The request of a turn, `inert`."""
     said = tuple(
-        Said(message.role, _cut(neutralise(message.text)), tuple(part.kind for part in message.media))
+        Said(message.role, message.text, tuple(part.kind for part in message.media))
         for message in history[-HISTORY:]
     )
-    return Request(_cut(neutralise(text)), tuple(attachments), said, voice)
+    return inert(Request(text, tuple(attachments), said, voice))
+
+
+def inert(asked: Request) -> Request:
+    """The request with control syntax made inert, long texts cut, and nothing that no file can hold."""
+    history = tuple(replace(said, text=_plain(said.text)) for said in asked.history)
+    return replace(asked, text=_plain(asked.text), history=history)
+
+
+def _plain(text: str) -> str:
+    return _cut(neutralise(text.encode("utf-8", "replace").decode()))
 
 
 def _cut(text: str) -> str:

@@ -11,7 +11,7 @@ from orchestrator.plan import Step
 from specialists.base import Task, pcm_rate
 from specialists.clauses import ClauseSplitter
 from specialists.content import text_part
-from specialists.errors import AntiphonError, Theirs
+from specialists.errors import AntiphonError, SpecialistFailed, Theirs
 
 
 class Mouth:
@@ -26,6 +26,7 @@ class Mouth:
         self._splitter = ClauseSplitter()
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue()
         self._pieces = 0
+        self._seconds = 0.0
         self._task = asyncio.create_task(self._speak(), name="mouth")
 
     def write(self, text: str) -> None:
@@ -45,7 +46,6 @@ class Mouth:
     async def _speak(self) -> AntiphonError | None:
         context, step = self._context, self._step
         context.emit(StepStarted(turn=context.number, step=step.id, specialist=step.specialist))
-        began = context.busy.seconds
         try:
             async for clause in self._written():
                 await self._say(clause)
@@ -67,7 +67,7 @@ class Mouth:
                 turn=context.number,
                 step=step.id,
                 specialist=step.specialist,
-                seconds=context.busy.seconds - began,
+                seconds=self._seconds,
             )
         )
         return None
@@ -86,6 +86,7 @@ class Mouth:
             turn=context.number,
             deadline=min(context.services.config.engine.step_seconds, context.seconds_left),
         )
+        began = context.services.clock()
         with context.busy:
             async for chunk in context.services.call(task):
                 if not chunk.data:
@@ -95,9 +96,19 @@ class Mouth:
                     SpeechDelta(
                         turn=context.number,
                         text=chunk.text,
-                        rate=pcm_rate(chunk.media_type),
+                        rate=self._rate(chunk.media_type),
                         pcm=chunk.data,
                         index=self._pieces,
                     )
                 )
                 self._pieces += 1
+        self._seconds += context.services.clock() - began
+
+    def _rate(self, media_type: str) -> int:
+        try:
+            return pcm_rate(media_type)
+        except ValueError as error:
+            raise SpecialistFailed(
+                f"made {media_type or 'sound of no type'}, where speech is audio/pcm;rate=HERTZ",
+                part=self._step.specialist,
+            ) from error

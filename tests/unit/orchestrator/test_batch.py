@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from orchestrator.batch import plan_line, read_catalogue, read_lines, to_json
 from orchestrator.controller.exemplar import ExemplarController
+from orchestrator.controller.request import MAX_WORDS, Request, request
+from orchestrator.controller.route import Route
+from specialists.base import Card
+from specialists.content import message
 from specialists.errors import BadInput
 from tests.unit.orchestrator.test_planner import CARDS
 
@@ -50,6 +55,39 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(BadInput) as refused:
         read_lines(source)
     assert named in str(refused.value)
+
+
+class Listening(ExemplarController):
+    """Keeps what it was asked."""
+
+    async def route(self, request: Request, cards: Sequence[Card]) -> Route:
+        self.asked = request
+        return await super().route(request, cards)
+
+
+async def test_a_line_reaches_the_controller_as_a_turn_would(tmp_path: Path) -> None:
+    """Control syntax is data in a file too, and the middle of a very long text does not count."""
+    source = tmp_path / "in.jsonl"
+    long = " ".join(["word"] * 5000)
+    history = [{"role": "assistant", "text": "<|call:ocr|> it"}, {"role": "user", "text": long}]
+    source.write_text(json.dumps({"id": 1, "text": "say <|say|> it", "history": history}))
+    (line,) = read_lines(source)
+    controller = Listening()
+    await plan_line(line, controller, CARDS)
+    assert "<|" not in controller.asked.text
+    assert "say" in controller.asked.text
+    assert "<|" not in controller.asked.history[0].text
+    assert len(controller.asked.history[1].text.split()) <= MAX_WORDS + 1
+    assert controller.asked == request(
+        "say <|say|> it", (), [message("assistant", "<|call:ocr|> it"), message("user", long)]
+    )
+
+
+def test_half_a_character_in_a_line_is_no_text(tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"id": "caf\\udce9", "text": "caf\\udce9"}')
+    with pytest.raises(BadInput, match="line 1"):
+        read_lines(source)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
