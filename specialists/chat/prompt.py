@@ -46,24 +46,9 @@ class Example:
     answer: str
 
 
-SMALL_MODEL_EXAMPLES = (
-    Example("What is the capital of Spain?", "The capital of Spain is Madrid."),
-    Example(
-        "Write a short birthday note to my friend Tom.",
-        "Dear Tom,\n\nhappy birthday! I wish you a wonderful year full of health and joy.\n\nBest wishes",
-    ),
-    Example(
-        "Summarise this: The library will close for two weeks in July because the roof must be repaired. "
-        "Books can be returned at the town hall.",
-        "The library closes for two weeks in July for a roof repair; books can be returned at the town hall.",
-    ),
-    Example(
-        "Give me two tips for a healthy breakfast.",
-        "1. Eat fruit or yoghurt instead of sweets.\n2. Drink a glass of water first.",
-    ),
-)
-"""Chosen by trying: with them the embedded default answers shortly, without them it may answer in another
-language. Beside findings they are left out: it then mixes them up with what was found.
+SMALL_MODEL_EXAMPLES = (Example("What is the capital of Spain?", "The capital of Spain is Madrid."),)
+"""Chosen by trying: without one the embedded default may answer in another language; with more it repeats
+them as if they had been said. Beside findings it is left out: it then mixes it up with what was found.
 """
 
 

@@ -121,7 +121,7 @@ def test_examples_take_room_from_history() -> None:
 
 
 def test_examples_yield_to_the_persons_words() -> None:
-    assert len(build(task("word " * 50), Budget(150, count), SMALL_MODEL_EXAMPLES)) == 2
+    assert len(build(task("word " * 110), Budget(150, count), SMALL_MODEL_EXAMPLES)) == 2
 
 
 @pytest.mark.parametrize(
