@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,7 +81,8 @@ class EngineSession:
         self._lock: FileLock | None = None
         """Held while the session is open: one process at a time writes to it. A killed process lets go."""
         self._turn: _Turn | None = None
-        self._embedding: asyncio.Task[None] | None = None
+        self._chores: set[asyncio.Task[None]] = set()
+        """What goes on after a turn or a note, with nobody waiting."""
         self._last_reply: tuple[int, str] = (0, "")
         """The last finished turn with the id of the record of its reply."""
 
@@ -150,13 +151,12 @@ class EngineSession:
         """Record an event that happened around the turns: what the ears heard, who has the floor."""
         await self.open()
         noted = self._record(event)
-        await self._journal.flush()
+        self._behind(self._write())  # the ears and the floor do not wait for the disk
         return noted
 
     async def close(self) -> None:
         await self.interrupt()
-        if self._embedding is not None:
-            await self._embedding
+        await asyncio.gather(*self._chores)
         try:
             await self._journal.flush()
         finally:
@@ -248,7 +248,8 @@ class EngineSession:
             finally:
                 self._turn = None if self._turn is turn else self._turn
                 events.close()
-                self._embed_behind()
+                if self._keep:
+                    self._behind(self._embed())
 
     async def _end(
         self, context: TurnContext, turn: _Turn, outcome: str, emit: Callable[[Event], Event]
@@ -262,10 +263,7 @@ class EngineSession:
             log.error("turn %s of %s is not remembered: %s", turn.number, self.name, error)
         finally:
             emit(self._finished(context, outcome, kept))
-        try:
-            await self._journal.flush()
-        except AntiphonError as error:
-            log.error("turn %s of %s is not written: %s", turn.number, self.name, error)
+        await self._write()
 
     async def _settle(self, context: TurnContext, turn: _Turn, kept: str) -> str:
         """See to it that memory holds what was said and heard, however the turn ended; the reply's record."""
@@ -297,15 +295,22 @@ class EngineSession:
             return "answered"
         return "partial" if context.calls or context.reused else "failed"
 
-    def _embed_behind(self) -> None:
-        """Give new records their vectors while nobody waits, so that the next recall need not."""
-        if self._keep and (self._embedding is None or self._embedding.done()):
-            self._embedding = asyncio.create_task(self._embed(), name=f"{self.name} embedding")
+    def _behind(self, chore: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(chore, name=f"{self.name} chore")
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def _write(self) -> None:
+        try:
+            await self._journal.flush()
+        except AntiphonError as error:  # it stays pending, and closing the session raises it again
+            log.error("session %s is not written: %s", self.name, error)
 
     async def _embed(self) -> None:
+        """Give new records their vectors while nobody waits, so that the next recall need not."""
         try:
             await in_thread(self._services.memory.embed_pending)
-        except Theirs as error:
+        except AntiphonError as error:
             log.warning("records wait for their vectors: %s", error)
 
     def _finished(self, context: TurnContext, outcome: str, text: str) -> TurnFinished:

@@ -41,7 +41,7 @@ def accept(attachment: Attachment, limits: Limits, blobs: BlobStore) -> Part:
     data = _read(attachment, name, limits)
     found = inspect(data, name, attachment.media_type, attachment.kind, limits)
     if found.kind == TEXT:
-        return Part(TEXT, text=data.decode("utf-8"), name=name)
+        return Part(TEXT, text=data.decode("utf-8-sig"), name=name)
     return Part(found.kind, blob=blobs.put(data, found.media_type), name=name, facts=found.facts)
 
 
@@ -65,6 +65,8 @@ def _read(attachment: Attachment, name: str, limits: Limits) -> bytes:
     if attachment.path is None:
         raise BadInput("neither a path nor bytes were given", part=name)
     try:
+        if attachment.path.is_dir():
+            raise BadInput("is a folder, not a file", part=name, remedy="Send the files in it")
         size = attachment.path.stat().st_size
         largest = _largest(attachment, name, limits)
         if size > largest:
@@ -86,5 +88,8 @@ def _largest(attachment: Attachment, name: str, limits: Limits) -> int:
         VIDEO: limits.video_bytes,
         TEXT: limits.text_bytes,
     }
-    kind = attachment.kind or kind_of(name, attachment.media_type)
+    try:
+        kind = attachment.kind or kind_of(name, attachment.media_type)
+    except BadInput:  # what it is will be told by its bytes
+        return max(by_kind.values())
     return by_kind.get(kind, limits.document_bytes)

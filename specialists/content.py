@@ -47,7 +47,12 @@ def kinds() -> tuple[Kind, ...]:
     return tuple(_KINDS)
 
 
-register_kind(TEXT, ("text/",), (".txt", ".md"))
+_TEXT_SUFFIXES = (
+    *(".txt", ".md", ".rst", ".tex", ".srt", ".vtt", ".log", ".html", ".xml"),
+    *(".csv", ".tsv", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".ini", ".cfg"),
+    *(".py", ".js", ".ts", ".sh", ".c", ".cpp", ".h", ".java", ".rs", ".go", ".sql"),
+)
+register_kind(TEXT, ("text/",), _TEXT_SUFFIXES)
 register_kind(IMAGE, ("image/",), (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
 register_kind(AUDIO, ("audio/",), (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac"))
 register_kind(VIDEO, ("video/",), (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v"))
@@ -66,11 +71,11 @@ def kind_of(name: str, media_type: str = "") -> Kind:
     for spec in _KINDS.values():
         if suffix in spec.suffixes:
             return spec.name
-    known = ", ".join(s for spec in _KINDS.values() for s in spec.suffixes)
+    known = ", ".join(s for spec in _KINDS.values() if spec.name != TEXT for s in spec.suffixes)
     raise BadInput(
         f"cannot tell what kind of content this is ({media_type or suffix or 'no suffix'})",
         part=name or "attachment",
-        remedy=f"Known file types: {known}",
+        remedy=f"Known are text in UTF-8 and files of these types: {known}",
     )
 
 

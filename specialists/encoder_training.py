@@ -1,13 +1,14 @@
 """Fitting yes-or-no heads on a sentence encoder, and writing the result as a small ONNX file.
 
 For small models that are our own, such as the router; the models that are orchestrated are never trained.
-Same rows, same seed and same number of threads give the same weights.
+On one kind of processor, the same rows, seed and number of threads give the same weights.
 """
 
 from __future__ import annotations
 
 import math
 import random
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -122,16 +123,19 @@ class HeadTrainer:
         names = ["input_ids", "attention_mask", "token_type_ids"]
         whole = path.with_suffix(".float.onnx")
         ids = torch.ones((2, 8), dtype=torch.int64)
-        torch.onnx.export(
-            self._model.eval(),
-            (ids, ids, ids),
-            str(whole),
-            input_names=names,
-            output_names=["logits"],
-            dynamic_axes={name: {0: "rows", 1: "tokens"} for name in names},
-            opset_version=OPSET,
-            dynamo=False,
-        )
+        with warnings.catch_warnings():
+            # The older exporter needs no second package, and says that it is the older one.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                self._model.eval(),
+                (ids, ids, ids),
+                str(whole),
+                input_names=names,
+                output_names=["logits"],
+                dynamic_axes={name: {0: "rows", 1: "tokens"} for name in names},
+                opset_version=OPSET,
+                dynamo=False,
+            )
         try:
             # A reduced range keeps 8-bit products from overflowing on processors without VNNI.
             quantize_dynamic(whole, path, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)

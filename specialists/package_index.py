@@ -7,10 +7,13 @@ its checksum, so the platform and the Python it was built for do not matter.
 from __future__ import annotations
 
 import ast
+import contextlib
+import logging
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,11 +27,16 @@ from specialists.errors import Unavailable
 
 if TYPE_CHECKING:
     import httpx
+    from stamina.instrumentation import RetryDetails, RetryHook
+
+log = logging.getLogger("antiphon")
 
 PYPI = "https://pypi.org/simple"
 _JSON = "application/vnd.pypi.simple.v1+json"
 _SECONDS = 180
 """How long pip or uv may take to answer."""
+_CAUSE = 120
+"""The longest cause of a failure that is shown, in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +84,65 @@ def client(settings: Settings) -> httpx.Client:
     )
 
 
-def locate(wheel: Wheel, settings: Settings) -> Link:
-    """The wheel's address. Raises Unavailable when neither pip's index nor uv knows one."""
-    reasons = []
-    for way in (_by_index, _by_uv):
+class _OwnRetries:
+    """Count who is fetching now, and keep the retry hooks that the program had before the first of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before: tuple[RetryHook, ...] = ()
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        """While this is open, a retry is a line of our own log and nothing on the terminal."""
+        from stamina.instrumentation import get_on_retry_hooks, set_on_retry_hooks
+
+        with self._lock:
+            if not self._inside:
+                self._before = get_on_retry_hooks()
+                set_on_retry_hooks([_tell_retry])
+            self._inside += 1
         try:
-            return way(wheel, settings)
-        except Unavailable as error:
-            reasons.append(error.message)
-    raise Unavailable("; ".join(reasons), part=str(wheel))
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    set_on_retry_hooks(self._before)
+
+
+own_retries = _OwnRetries()
+
+
+def _tell_retry(details: RetryDetails) -> None:
+    log.debug(
+        "attempt %d of a download failed (%s); the next follows in %.1f s",
+        details.retry_num,
+        cause(details.caused_by),
+        details.wait_for,
+    )
+
+
+def cause(error: Exception) -> str:
+    """What went wrong, in a few words and without the address, which may carry a password."""
+    import httpx
+
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"answer {error.response.status_code}"
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= _CAUSE else f"{said[: _CAUSE - 1]}…"
+
+
+def locate(wheel: Wheel, settings: Settings) -> Link:
+    """The wheel's address. Raises Unavailable, with the index's reason, when neither it nor uv knows one."""
+    try:
+        return _by_index(wheel, settings)
+    except Unavailable as first:
+        try:
+            return _by_uv(wheel, settings)
+        except Unavailable as second:
+            log.debug("uv finds no %s: %s", wheel, second.message)
+            raise first from second
 
 
 def read_settings() -> Settings:
@@ -165,7 +223,9 @@ def _by_index(wheel: Wheel, settings: Settings) -> Link:
                 if link.sha256 == wheel.sha256 or (not link.sha256 and _named_for(link.url, wheel)):
                     return link
             reasons.append(f"{_host(index)} has no {wheel} with this checksum")
-    raise Unavailable("; ".join(reasons) or "no index is configured")
+    for reason in reasons[1:]:
+        log.debug("%s: %s", wheel, reason)
+    raise Unavailable(reasons[0] if reasons else "no index is configured")
 
 
 def _get(http: httpx.Client, url: str) -> httpx.Response:
@@ -173,16 +233,17 @@ def _get(http: httpx.Client, url: str) -> httpx.Response:
     import stamina
 
     try:
-        for attempt in stamina.retry_context(
-            on=httpx.TransportError, attempts=3, wait_initial=0.3, wait_max=2
-        ):
-            with attempt:
-                response = http.get(url, headers={"Accept": f"{_JSON}, text/html;q=0.1"})
+        with own_retries():
+            for attempt in stamina.retry_context(
+                on=httpx.TransportError, attempts=3, wait_initial=0.3, wait_max=2
+            ):
+                with attempt:
+                    response = http.get(url, headers={"Accept": f"{_JSON}, text/html;q=0.1"})
         response.raise_for_status()
     except httpx.HTTPStatusError as error:
         raise Unavailable(f"{_host(url)} answers {error.response.status_code}") from error
     except httpx.HTTPError as error:
-        raise Unavailable(f"{_host(url)} cannot be reached ({error or type(error).__name__})") from error
+        raise Unavailable(f"{_host(url)} cannot be reached ({cause(error)})") from error
     return response
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from specialists.content import Kind, kind_of
+from specialists.content import Kind
 from specialists.errors import BadInput
+from specialists.media import kind_of_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ def attach(text: str) -> Attached:
     try:
         if path.is_dir():
             raise BadInput("is a folder", part=name, remedy="Attach a file in it; Ctrl+O lets you pick one")
-        with path.open("rb"):  # says now, not in the middle of a turn, that it may not be read
-            return Attached(path.absolute(), kind_of(path.name), path.stat().st_size)
+        # It is opened for that: to say now, not in the middle of a turn, that it may not be read.
+        return Attached(path.absolute(), kind_of_file(path), path.stat().st_size)
     except FileNotFoundError:
         raise BadInput("there is no such file", part=name, remedy="Check the path") from None
     except (OSError, ValueError) as error:

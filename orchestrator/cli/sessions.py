@@ -102,6 +102,7 @@ def delete(
 ) -> None:
     """Delete a session: its events, what memory keeps of it, and the files only it used."""
     with _store(config) as store:
+        store.log.session(name)
         if not yes:
             typer.confirm(f"Delete {name!r} for good?", abort=True, err=True)
         store.log.delete(name)

@@ -1,4 +1,4 @@
-"""`antiphon specialists`: list, new, check."""
+"""`antiphon specialists`: list, show, new, check."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import typer
 from orchestrator.cli.common import ConfigPath, Json, print_json, say
 
 if TYPE_CHECKING:
-    from specialists.base import Card
+    from specialists.base import Card, Parameter
     from specialists.conformance import Finding
     from specialists.runtime import LocalRuntime
 
 app = typer.Typer(
-    help="The models and tools at work: list them, write a new one, check one.", no_args_is_help=True
+    help="The models and tools at work: list them, show one, write a new one, check one.",
+    no_args_is_help=True,
 )
+
+Name = Annotated[str, typer.Argument(help="The specialist's name, as `antiphon specialists list` shows.")]
 
 
 @app.command("list")
@@ -42,6 +45,38 @@ def list_specialists(as_json: Json = False, config: ConfigPath = None) -> None:
 
 
 @app.command()
+def show(name: Name, as_json: Json = False, config: ConfigPath = None) -> None:
+    """The Card of one specialist: what it says of itself, and what to do where it is missing."""
+    from orchestrator.cli.transcript import clean
+
+    card = _runtime(config).specialist(name).card
+    if as_json:
+        print_json({**asdict(card), "state": _state(card)})
+        return
+    rows = {
+        "version": card.version,
+        "state": _state(card),
+        "remedy": card.remedy,
+        "takes": ", ".join(card.consumes),
+        "gives": ", ".join(card.produces),
+        "model": card.model,
+        "needs": ", ".join(card.requires),
+    }
+    typer.echo(clean(f"{card.name}: {card.description}"))
+    for label, value in rows.items():
+        if value:
+            typer.echo(clean(f"  {label:<11} {value}"))
+    for label, lines in (("parameters", map(_parameter, card.parameters)), ("examples", card.examples)):
+        for at, line in enumerate(lines):
+            typer.echo(clean(f"  {label if not at else '':<11} {line}"))
+
+
+def _parameter(parameter: Parameter) -> str:
+    default = "" if parameter.default is None else f" (default {parameter.default})"
+    return f"{parameter.name}, {parameter.type}: {parameter.description}{default}"
+
+
+@app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Small letters, digits and hyphens.")],
     folder: Annotated[
@@ -54,12 +89,14 @@ def new(
     target = folder or Path(f"antiphon-{name}")
     for path in write(name, target):
         typer.echo(str(path))
-    say(f"Next: pip install -e '{target}[dev]', then antiphon specialists check {name}")
+    say(f"It is a placeholder that counts words: replace its work and its Card in {target}")
+    say(f"Install it: pip install -e '{target}[dev]'")
+    say(f"Then check it: antiphon specialists check {name}")
 
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="The specialist's name, as `antiphon specialists list` shows.")],
+    name: Name,
     as_json: Json = False,
     config: ConfigPath = None,
 ) -> None:

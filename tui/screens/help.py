@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
@@ -34,6 +36,7 @@ KEYS: tuple[tuple[str, str], ...] = (
 
 
 class HelpScreen(Window[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f1", "close", show=False)]
     TITLE_LINE = "Keys and commands"
     KEYS_LINE = "Up Down scroll   Esc close"
     TALL = False

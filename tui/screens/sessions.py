@@ -24,6 +24,7 @@ class SessionsScreen(Window[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "move('cursor_down')", show=False),
         Binding("up", "move('cursor_up')", show=False),
+        Binding("ctrl+r", "close", show=False),
     ]
     TITLE_LINE = "Sessions"
     KEYS_LINE = "Type to find or name one   Up Down move   Enter go   Esc close"

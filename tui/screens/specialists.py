@@ -25,7 +25,10 @@ _COLOURS = {"ready": "success", "idle": "muted", "failed": "error", "unavailable
 class SpecialistsScreen(Window[None]):
     """`look` asks the engine for the Cards and their Health."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "look", "Refresh")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "look", "Refresh"),
+        Binding("f2", "close", show=False),
+    ]
     TITLE_LINE = "Specialists"
     KEYS_LINE = "Up Down move   r refresh   Esc close"
 

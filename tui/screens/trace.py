@@ -31,6 +31,7 @@ class TraceScreen(Window[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "go(-1)", "Earlier"),
         Binding("right", "go(1)", "Later"),
+        Binding("ctrl+t", "close", show=False),
     ]
     TITLE_LINE = "Trace"
     KEYS_LINE = "Left Right other turns   Up Down scroll   Esc close"

@@ -13,9 +13,11 @@ from textual.widget import Widget
 from tui.text import line, seconds
 
 _TIMINGS = (("total", "turn"), ("own", "own"), ("first_text", "first word"), ("first_speech", "first sound"))
+_SEPARATOR = Content(" · ")
 _FLOOR = {"person": "you speak", "assistant": "speaking"}
 _KEYS = (("^O", "attach", "app.attach"), ("F1", "help", "app.help"), ("^Q", "quit", "app.quit"))
 _RUNNING_KEYS = (("Esc", "stop", "app.stop"),)
+_SPARED = ("^O", "^Q", "F1")  # keys that a narrow terminal does without, the first to go first
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,25 @@ class StatusLine(Widget):
         self.status = replace(self.status, **changes)  # type: ignore[arg-type]
 
     def render(self) -> RenderResult:
-        status = self.status
-        keys = _RUNNING_KEYS + _KEYS if status.running else _KEYS
-        right = Content("   ").join(_key(*key) for key in keys)
-        room = max(self.size.width - right.cell_length - 2, 0)
         pieces = self._pieces()
-        while len(pieces) > 2 and Content(" · ").join(pieces).cell_length > room:
+        right = self._keys(self.size.width - _SEPARATOR.join(pieces[:2]).cell_length - 2)
+        room = max(self.size.width - right.cell_length - 2, 0)
+        while len(pieces) > 2 and _SEPARATOR.join(pieces).cell_length > room:
             pieces.pop()
-        left = Content(" · ").join(pieces).truncate(room, ellipsis=True)
+        left = _SEPARATOR.join(pieces).truncate(room, ellipsis=True)
         gap = max(self.size.width - left.cell_length - right.cell_length, 1)
         return Content.assemble(left, " " * gap, right)
+
+    def _keys(self, room: int) -> Content:
+        """The keys that fit; the one that stops an answer always stands."""
+        keys = list(_RUNNING_KEYS + _KEYS if self.status.running else _KEYS)
+        shown = Content("   ").join(_key(*key) for key in keys)
+        for spared in _SPARED:
+            if shown.cell_length <= room:
+                break
+            keys = [key for key in keys if key[0] != spared]
+            shown = Content("   ").join(_key(*key) for key in keys)
+        return shown
 
     def _pieces(self) -> list[Content]:
         status = self.status

@@ -137,6 +137,13 @@ def test_a_session_is_deleted_only_when_meant(call: Call, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("filled")
+def test_a_session_that_is_not_there_is_not_asked_about(call: Call) -> None:
+    result = call("sessions", "delete", "no", keys="y\n")
+    assert isinstance(result.exception, UnknownName)
+    assert "for good" not in result.output
+
+
+@pytest.mark.usefixtures("filled")
 @pytest.mark.parametrize("arguments", [("show", "no"), ("replay", "no"), ("delete", "no", "--yes")])
 def test_an_unknown_session_is_an_error(call: Call, arguments: tuple[str, ...]) -> None:
     result = call("sessions", *arguments)

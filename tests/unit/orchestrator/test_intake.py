@@ -83,10 +83,32 @@ def test_a_missing_path_is_named(tmp_path: Path, blobs: BlobStore) -> None:
     assert refused.value.part == "nowhere.png"
 
 
-def test_a_folder_is_no_picture(tmp_path: Path, blobs: BlobStore) -> None:
-    folder = tmp_path / "folder.png"
+def test_a_file_of_unknown_name_is_taken_for_what_it_is(
+    media: Path, tmp_path: Path, blobs: BlobStore
+) -> None:
+    (tmp_path / "NOTES").write_bytes(b"\xef\xbb\xbfbuy milk")
+    (tmp_path / "thing.xyz").write_bytes((media / "cat.jpg").read_bytes())
+    (tmp_path / "odd.bin").write_bytes(b"\0\1")
+    given = attachments(files=[tmp_path / name for name in ("NOTES", "thing.xyz", "odd.bin")])
+    (text, picture), (error,) = accept_all(given, Limits(), blobs)
+    assert (text.kind, text.text) == ("text", "buy milk")
+    assert (picture.kind, picture.name) == ("image", "thing.xyz")
+    assert error.part == "odd.bin"
+
+
+def test_a_file_of_unknown_name_beyond_every_limit_is_not_read(tmp_path: Path, blobs: BlobStore) -> None:
+    path = tmp_path / "thing"
+    with path.open("wb") as out:
+        out.truncate(2_000_000_001)
+    with pytest.raises(LimitExceeded, match="2,000,000,001"):
+        accept(Attachment(path=path), Limits(), blobs)
+
+
+@pytest.mark.parametrize("name", ["folder.png", "folder", "folder.xyz"])
+def test_a_folder_is_no_file(name: str, tmp_path: Path, blobs: BlobStore) -> None:
+    folder = tmp_path / name
     folder.mkdir()
-    with pytest.raises(BadInput, match="not a file"):
+    with pytest.raises(BadInput, match="is a folder, not a file"):
         accept(Attachment(path=folder), Limits(), blobs)
 
 

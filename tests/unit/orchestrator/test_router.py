@@ -97,6 +97,21 @@ def test_a_new_card_works_at_once_and_the_known_ones_go_on(controller: FittedCon
     assert "barcode" not in decision_of(animal.controls).steps
 
 
+def test_the_nearest_card_is_called_though_chat_has_many_more_exemplars(controller: FittedController) -> None:
+    weather = Card(
+        "weather",
+        "Tells the weather forecast of a place",
+        ("text",),
+        ("text",),
+        examples=("will it rain in Oslo tomorrow", "weather in Rome"),
+    )
+    route = controller.decide(Request("weather forecast for the weekend in Kyiv"), (*CARDS, weather))
+    assert decision_of(route.controls).steps == ("weather",)
+    assert route.margin >= 0
+    chat = controller.decide(Request("how do i get red wine out of a carpet"), (*CARDS, weather))
+    assert decision_of(chat.controls).steps == ("chat",)
+
+
 def test_a_specialist_that_is_not_registered_is_never_called(controller: FittedController) -> None:
     without = tuple(card for card in CARDS if card.name != "ocr")
     route = controller.decide(Request("What does this page say?", ("image",)), without)

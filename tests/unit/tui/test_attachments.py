@@ -16,7 +16,13 @@ from tui.attachments import attach, paths_in, split
 def folder(tmp_path: Path) -> Path:
     for name in ("cat.jpg", "my cat.jpg", "it's [bold]me.png", "notes.xyz", "speech.wav"):
         (tmp_path / name).write_bytes(b"12345")
+    (tmp_path / "notes.xyz").write_bytes(b"\0\1\2")
+    (tmp_path / "TODO").write_text("buy milk")
     return tmp_path
+
+
+def test_a_file_of_unknown_name_is_told_by_its_bytes(folder: Path) -> None:
+    assert attach(str(folder / "TODO")).kind == "text"
 
 
 def test_a_path_becomes_a_file_with_kind_and_size(folder: Path) -> None:

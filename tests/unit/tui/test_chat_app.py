@@ -79,11 +79,11 @@ class Driver:
 
 @asynccontextmanager
 async def driving(
-    stage: Stage, *, ready: bool = True, kind: type[AntiphonApp] = AntiphonApp
+    stage: Stage, *, ready: bool = True, kind: type[AntiphonApp] = AntiphonApp, width: int = 100
 ) -> AsyncIterator[Driver]:
     app = kind(stage.opener, "here", clock=lambda: 0.0)
     try:
-        async with app.run_test(size=(100, 30)) as pilot:
+        async with app.run_test(size=(width, 30)) as pilot:
             driver = Driver(app, pilot, stage)
             if ready:
                 await until(pilot, lambda: app.query_one(StatusLine).status.engine == "ready")
@@ -378,6 +378,48 @@ async def test_screens_open_by_key_and_command_and_close_with_escape() -> None:
             await d.pilot.press("escape")
             await until(d.pilot, lambda: len(d.app.screen_stack) == 1)
         assert d.prompt.has_focus
+
+
+@pytest.mark.parametrize("key", ["f1", "f2", "ctrl+t", "ctrl+r"])
+async def test_the_key_that_opens_a_screen_closes_it(key: str) -> None:
+    async with driving(here(answer(), cards=[card("chat")])) as d:
+        await d.say("hi")
+        await d.answered()
+        for screens in (2, 1, 2):
+            await d.pilot.press(key)
+            await until(d.pilot, lambda screens=screens: len(d.app.screen_stack) == screens)
+
+
+@pytest.mark.parametrize(
+    ("width", "idle", "running"),
+    [
+        (100, ["here · ready", "^O attach", "F1 help", "^Q quit"], ["here · ready", "Esc stop", "F1 help"]),
+        (40, ["here · ready", "F1 help"], ["here · ready", "Esc stop"]),
+        (24, ["here · ready"], ["Esc stop"]),
+    ],
+)
+async def test_the_status_line_says_what_matters_at_every_width(
+    width: int, idle: list[str], running: list[str]
+) -> None:
+    gate = Gate()
+    async with driving(here((gate, *answer())), width=width) as d:
+        status = d.app.query_one(StatusLine)
+        assert [said for said in idle if said not in str(status.render())] == []
+        await d.say("hi")
+        await until(d.pilot, lambda: status.status.running)
+        assert [said for said in running if said not in str(status.render())] == []
+        gate.open()
+        await d.answered()
+
+
+@pytest.mark.parametrize("part", ["", "attachments"])
+async def test_a_file_is_named_as_it_is_called(part: str) -> None:
+    refused = Failed(code="bad_input", part=part, reason="cat.jpg: is empty", remedy="send another")
+    async with driving(here((refused, *answer()))) as d:
+        await d.say("hi")
+        await d.answered()
+        assert "cat.jpg: is empty" in d.notices[0]
+        assert "Send another" in d.notices[0]
 
 
 async def test_sessions_are_switched_and_begun() -> None:
