@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def ask(
     text: Annotated[
-        str, typer.Argument(help="What you want, in your own words; may be empty beside a file.")
+        str,
+        typer.Argument(help="What you want; - reads it from a pipe; may be empty beside a file."),
     ] = "",
     image: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attach a picture.")] = None,
     audio: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attach a recording.")] = None,
@@ -38,9 +39,16 @@ def ask(
     """Ask once and print the answer as it comes."""
     from orchestrator.cli.models import ensure
     from orchestrator.config import load
+    from specialists.errors import BadInput
 
     if speech is not None:
+        if speech.suffix.lower() != ".wav":
+            raise BadInput(
+                "speech is written as WAV", part=str(speech), remedy="Name a file that ends in .wav"
+            )
         check_writable(speech)
+    if text == "-" or not (text or image or audio or video or file or sys.stdin.isatty()):
+        text = sys.stdin.read().strip()
     settings = load(config)
     ensure(settings)
     turn = _Turn(quiet=quiet or as_json, stream=not as_json)
@@ -112,7 +120,8 @@ class _Turn:
                 how = "from memory" if event.reused else f"{event.seconds:.2f} s"
                 self._tell(f"{event.specialist}: {how}")
             case "step.failed":
-                self._tell(f"{event.specialist}: {event.reason} ({event.then})")
+                then = "" if event.then == "give up" else f" ({event.then})"
+                self._tell(f"{event.specialist}: {event.reason}{then}")
             case "reply.media":
                 self._media.append(event.part.name)
             case "part.rejected" | "turn.problem":
@@ -164,4 +173,8 @@ class _Turn:
 
     def _tell(self, line: str) -> None:
         if not self._quiet:
+            if self._midline and sys.stdout.isatty():
+                sys.stdout.write("\n")  # on one screen the two streams share lines
+                sys.stdout.flush()
+                self._midline = False
             say(f"  {line}")

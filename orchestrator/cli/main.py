@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 
 import typer
 
 from orchestrator.cli import ask, doctor, memory, models, plan, sessions, specialists, talk
+from orchestrator.cli.common import say
 from specialists.errors import AntiphonError, Ours
 
 HELP = "One assistant out of many models: it sees, hears, reads, remembers and speaks."
@@ -39,10 +41,14 @@ def run(app: typer.Typer) -> None:
 
     Typer itself ends with 130 after Ctrl-C, and quietly with 1 when the reader of a pipe is gone.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows a question mark in its place.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except AntiphonError as error:
-        sys.stderr.write(f"antiphon: {error}\n")
+        say(f"antiphon: {error}")
         if isinstance(error, Ours):
             sys.stderr.write("This is a defect of Antiphon; please report it with the command you ran.\n")
         sys.exit(1)

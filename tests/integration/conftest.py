@@ -29,10 +29,13 @@ def environment(tmp_path: Path, model_store: ModelStore) -> dict[str, str]:
 def antiphon(environment: dict[str, str]) -> Run:
     """Runs `antiphon` with arguments and returns what it printed."""
 
-    def run(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str | Path, timeout: float = 120, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "tui", *map(str, arguments)],
             env=environment,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=timeout,

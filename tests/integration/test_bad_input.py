@@ -67,3 +67,17 @@ def test_a_configuration_with_a_wrong_key_is_refused_by_every_door(antiphon: Run
         done = antiphon(*command, "--config", config)
         assert done.returncode == 1, command
         assert "turn_secnds" in done.stdout + done.stderr, command
+
+
+def test_a_question_may_come_through_a_pipe(antiphon: Run) -> None:
+    asked = antiphon("ask", "--quiet", stdin="What is the capital of France?\n")
+    assert asked.returncode == 0, asked.stderr
+    assert "Paris" in asked.stdout
+
+
+def test_speech_is_written_where_it_can_be(antiphon: Run, tmp_path: Path) -> None:
+    for target, reason in ((tmp_path / "nowhere" / "out.wav", "nowhere"), (tmp_path / "out.mp3", "WAV")):
+        asked = antiphon("ask", "hello", "--say", target)
+        assert asked.returncode == 1
+        assert reason in asked.stderr
+        assert "Traceback" not in asked.stderr
