@@ -129,7 +129,7 @@ def cause(error: Exception) -> str:
 
     if isinstance(error, httpx.HTTPStatusError):
         return f"answer {error.response.status_code}"
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = re.sub(r"^\[Errno -?\d+\] ", "", " ".join(str(error).split())) or type(error).__name__
     return said if len(said) <= _CAUSE else f"{said[: _CAUSE - 1]}…"
 
 

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 
 import typer
 
-from orchestrator.cli import ask, doctor, memory, models, plan, sessions, specialists, talk
+from orchestrator.cli import ask, doctor, memory, models, plan, router, sessions, specialists, talk
 from orchestrator.cli.common import say
 from specialists.errors import AntiphonError, Ours
 
@@ -32,6 +32,7 @@ def build() -> typer.Typer:
     app.add_typer(memory.app, name="memory")
     app.add_typer(specialists.app, name="specialists")
     app.add_typer(models.app, name="models")
+    app.add_typer(router.app, name="router")
     app.command("doctor")(doctor.doctor)
     return app
 
