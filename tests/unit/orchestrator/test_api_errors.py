@@ -71,7 +71,7 @@ async def test_a_bad_part_is_named_and_refused(serve: Serve, media: Path) -> Non
         (file(b"", "empty.pdf"), 400),
         (file(b"%PDF-1.7 nothing", "torn.pdf"), 400),
         (file(b"\xff\xfe\x00\xd8", "words.txt"), 400),
-        (file(b"x", "program.exe"), 400),
+        (file(b"MZ\x00\x01", "program.exe"), 400),
         ({"type": "file", "file": {"file_id": "file-1"}}, 400),
         ({"type": "input_audio", "input_audio": {"data": "not base64!", "format": "wav"}}, 400),
         (url("data:image/png;base64"), 400),
