@@ -42,7 +42,7 @@ def ask(
     from specialists.errors import BadInput
 
     if speech is not None:
-        if speech.suffix.lower() != ".wav":
+        if speech.suffix.lower() not in {".wav", ""}:
             raise BadInput(
                 "speech is written as WAV", part=str(speech), remedy="Name a file that ends in .wav"
             )

@@ -23,6 +23,8 @@ def begun(environment: dict[str, str], *arguments: str) -> subprocess.Popen[byte
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # Whoever runs the tests in the background hands on a SIGINT that is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert asking.stdout is not None
     assert len(os.read(asking.stdout.fileno(), 8)) > 0, "the reply had begun"
