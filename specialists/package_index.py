@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("antiphon")
 
-PYPI = "https://pypi.org/simple"
 _JSON = "application/vnd.pypi.simple.v1+json"
 _SECONDS = 180
 """How long pip or uv may take to answer."""
@@ -64,7 +63,7 @@ class Link:
 class Settings:
     """What pip is configured with."""
 
-    indexes: tuple[str, ...] = (PYPI,)
+    indexes: tuple[str, ...] = ()
     cert: str = ""
     proxy: str = ""
 
@@ -145,6 +144,14 @@ def locate(wheel: Wheel, settings: Settings) -> Link:
             raise first from second
 
 
+def _default_index(command: list[str]) -> str:
+    """The index that pip asks when none is configured, as its own help states it; nothing if it does not."""
+    stated = re.search(
+        r"--index-url\b.*?\(default\s+(\S+?)\)", run([*command, "download", "--help"]), re.DOTALL
+    )
+    return stated[1] if stated else ""
+
+
 def read_settings() -> Settings:
     """pip's configuration (files and environment); the defaults where there is no pip."""
     command = pip_command()
@@ -160,9 +167,9 @@ def read_settings() -> Settings:
         section, _, key = name.rpartition(".")
         if section in rank and rank[section] >= ranks.get(key, 0):
             values[key], ranks[key] = _literal(text), rank[section]
-    first = values.get("index-url", PYPI)
+    first = values.get("index-url") or _default_index(command)
     return Settings(
-        indexes=tuple(dict.fromkeys([first, *values.get("extra-index-url", "").split()])),
+        indexes=tuple(dict.fromkeys([*first.split(), *values.get("extra-index-url", "").split()])),
         cert=values.get("cert", ""),
         proxy=values.get("proxy", ""),
     )
