@@ -123,6 +123,7 @@ async def route(context: TurnContext, perceived: Perceived) -> Plan | None:
         voice=context.voice,
     )
     chosen = await services.controller.route(asked, cards)
+    context.busy.seconds += chosen.model_seconds
     chosen = _checked(chosen, cards)
     context.emit(_routed(context, chosen, services.clock() - began))
     if control.WAIT in chosen.controls:

@@ -7,7 +7,9 @@ exemplar controller's route stands and the refusal is in the trace.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from itertools import count
 
 from orchestrator import control
@@ -19,6 +21,9 @@ from specialists.content import IMAGE, message
 from specialists.errors import BadInput, Theirs
 
 Call = Callable[[Task], AsyncIterator[Chunk]]
+
+WRITTEN = frozenset(("call", "recall", "say", "show", "answer"))
+"""The verbs a model may write."""
 
 MAX_TOKENS = 48
 SECONDS = 10.0
@@ -44,6 +49,11 @@ class LlmController:
 
     async def choose(self, request: Request, cards: Sequence[Card], by_example: Route) -> Route:
         """The model's own decision; `by_example` shows it candidates and stands in when it fails."""
+        began = time.perf_counter()
+        chosen = await self._choose(request, cards, by_example)
+        return replace(chosen, model_seconds=time.perf_counter() - began)
+
+    async def _choose(self, request: Request, cards: Sequence[Card], by_example: Route) -> Route:
         try:
             text = await self._ask(request, cards, by_example)
         except Theirs as error:
@@ -52,10 +62,13 @@ class LlmController:
         known = control.validate(
             parsed.controls, specialists={c.name for c in cards}, kinds={k for c in cards for k in c.produces}
         )
-        invalid = parsed.invalid + known.invalid
-        if not [token for token in known.controls if token != control.ANSWER]:
+        # The floor is not the model's to give up: whether the person has finished, the ears decide.
+        controls = tuple(token for token in known.controls if token.verb in WRITTEN)
+        kept_out = tuple(str(token) for token in known.controls if token not in controls)
+        invalid = parsed.invalid + known.invalid + kept_out
+        if not [token for token in controls if token != control.ANSWER]:
             return _instead(by_example, invalid)
-        return Route(known.controls, "llm", 1.0, by_example.candidates, by_example.exemplars, invalid)
+        return Route(controls, "llm", 1.0, by_example.candidates, by_example.exemplars, invalid)
 
     async def _ask(self, request: Request, cards: Sequence[Card], by_example: Route) -> str:
         prompt = _prompt(request, cards, by_example)

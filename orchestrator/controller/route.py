@@ -25,6 +25,8 @@ class Route:
     candidates: tuple[tuple[tuple[Control, ...], float], ...] = ()
     exemplars: tuple[str, ...] = ()
     invalid: tuple[str, ...] = ()
+    model_seconds: float = 0.0
+    """How long a chat model took over it: its share, not ours."""
 
 
 class Controller(Protocol):

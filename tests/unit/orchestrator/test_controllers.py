@@ -167,3 +167,11 @@ async def test_the_hybrid_asks_the_llm_only_below_its_margin(margin: float, aske
 def test_the_grammar_names_every_specialist_once() -> None:
     text = grammar(CARDS)
     assert all(text.count(f'"call:{card.name}"') == 1 for card in CARDS if card.name != "memory")
+
+
+async def test_the_llm_cannot_leave_a_request_waiting() -> None:
+    llm, _ = answering("wait answer")
+    route = await llm.route(Request("What is the capital of France?"), CARDS)
+    assert control.WAIT not in route.controls
+    assert "<|wait|>" in route.invalid
+    assert decision_of(route.controls).steps == ("chat",)
