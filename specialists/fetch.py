@@ -99,12 +99,15 @@ def _byte_counter(report: Report) -> Any:
     class Counter(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
             self._bytes = options.get("unit") == "B"
+            # Counted here: a bar that the program has disabled counts nothing.
+            self._done = int(options.get("initial") or 0)
             super().__init__(*args, **(options | {"disable": False, "file": io.StringIO()}))
 
         def update(self, n: float | None = 1) -> bool | None:
             answer = super().update(n)
             if self._bytes:
-                report(int(self.n), int(self.total or 0))
+                self._done += int(n or 0)
+                report(self._done, int(self.total or 0))
             return answer
 
     return Counter

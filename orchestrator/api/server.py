@@ -72,6 +72,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()  # who connects at once waits for the server instead of being turned away
     except OSError as error:
         listener.close()
         raise _cannot(host, port, error) from error

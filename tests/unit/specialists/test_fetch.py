@@ -275,7 +275,12 @@ def test_a_hub_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     assert "path:/folder" in done.stdout
 
 
-def test_the_hubs_progress_is_counted_in_bytes() -> None:
+@pytest.mark.parametrize("shown", [True, False])
+def test_the_hubs_progress_is_counted_in_bytes(shown: bool, request: pytest.FixtureRequest) -> None:
+    from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+
+    request.addfinalizer(enable_progress_bars)
+    (enable_progress_bars if shown else disable_progress_bars)()
     seen: list[tuple[int, int]] = []
     counter = fetch._byte_counter(lambda done, total: seen.append((done, total)))
     files, transferred = counter(total=2, unit="file"), counter(total=10, unit="B")
