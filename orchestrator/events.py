@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from orchestrator.plan import Plan
 from specialists.content import Anchor, Kind, Message, Part
+from specialists.errors import AntiphonError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +149,21 @@ class StepFailed(_Base):
     reason: str
     remedy: str = ""
     then: str = "give up"
+
+
+def step_failed(
+    turn: int, step: str, specialist: str, error: AntiphonError, then: str = "give up"
+) -> StepFailed:
+    """The event that tells a specialist's error."""
+    return StepFailed(
+        turn=turn,
+        step=step,
+        specialist=specialist,
+        code=error.code,
+        reason=error.message,
+        remedy=error.remedy,
+        then=then,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

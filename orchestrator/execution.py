@@ -15,7 +15,7 @@ from types import TracebackType
 
 from memory.records import Record, evidence_key
 from orchestrator.context import TurnContext
-from orchestrator.events import MediaReady, StepFailed, StepFinished, StepProgress, StepStarted
+from orchestrator.events import MediaReady, StepFinished, StepProgress, StepStarted, step_failed
 from orchestrator.plan import SPEAKS, PartRef, Plan, Step
 from orchestrator.stream import Stream
 from orchestrator.wording import nothing_found
@@ -150,7 +150,10 @@ class Execution:
                     following = attempts[number][0] if number < len(attempts) else None
                 if run.chunks.items or run.parts:
                     following = None  # what was already given out cannot be taken back
-                self._failed(run, current, error, _then(following, card))
+                context = self._context
+                context.emit(
+                    step_failed(context.number, run.step.id, current.name, error, _then(following, card))
+                )
                 if following is None:
                     raise
                 if following is card:
@@ -313,19 +316,6 @@ class Execution:
                 reused=run.reused,
                 key=key,
                 record=record,
-            )
-        )
-
-    def _failed(self, run: Run, card: Card, error: AntiphonError, then: str) -> None:
-        self._context.emit(
-            StepFailed(
-                turn=self._context.number,
-                step=run.step.id,
-                specialist=card.name,
-                code=error.code,
-                reason=error.message,
-                remedy=error.remedy,
-                then=then,
             )
         )
 

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-# Control characters could move the cursor or retitle the terminal, bidirectional overrides could make a
-# name read as another: C0 but for tab and newline, DEL, C1, and the Unicode direction marks.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """The text with every character that a terminal might obey replaced by one that is only seen."""
-    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+from orchestrator.cli.transcript import clean
 
 
 def line(text: str, width: int = 0) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from orchestrator.context import TurnContext
-from orchestrator.events import SpeechDelta, StepFailed, StepFinished, StepStarted
+from orchestrator.events import SpeechDelta, StepFinished, StepStarted, step_failed
 from orchestrator.plan import Step
 from specialists.base import Task, pcm_rate
 from specialists.clauses import ClauseSplitter
@@ -50,16 +50,7 @@ class Mouth:
             async for clause in self._written():
                 await self._say(clause)
         except Theirs as error:
-            context.emit(
-                StepFailed(
-                    turn=context.number,
-                    step=step.id,
-                    specialist=step.specialist,
-                    code=error.code,
-                    reason=error.message,
-                    remedy=error.remedy,
-                )
-            )
+            context.emit(step_failed(context.number, step.id, step.specialist, error))
             return error
         context.calls.append(step.specialist)
         context.emit(
