@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import sys
 import tempfile
-import textwrap
 import time
 import wave
 from collections.abc import Sequence
@@ -96,7 +95,7 @@ async def show(session: EngineSession, request: Request, folder: Path) -> TurnFi
                     flush=True,
                 )
             case TextDelta():
-                sys.stdout.write(textwrap.indent(event.text, "  ") if not shown.written else event.text)
+                sys.stdout.write(("" if shown.written else "  ") + event.text.replace("\n", "\n  "))
                 sys.stdout.flush()
                 shown.written += len(event.text)
                 if request.stop_after and shown.written >= request.stop_after:
