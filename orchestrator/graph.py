@@ -8,7 +8,6 @@ from typing import Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from memory.records import Hit
 from orchestrator import verbs
 from orchestrator.context import TurnContext
 from orchestrator.execution import Execution
@@ -27,7 +26,6 @@ class TurnState(TypedDict, total=False):
     """What the verbs found so far."""
 
     perceived: verbs.Perceived
-    hits: tuple[Hit, ...]
     plan: Plan | None
     answered: verbs.Answered
     record: str
@@ -65,7 +63,8 @@ async def _perceive(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]
 
 
 async def _recall(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
-    return {"hits": await verbs.recall(runtime.context.turn, state["perceived"])}
+    await verbs.recall(runtime.context.turn, state["perceived"])
+    return {}
 
 
 async def _route(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:

@@ -92,15 +92,15 @@ async def perceive(context: TurnContext) -> Perceived:
     )
 
 
-async def recall(context: TurnContext, perceived: Perceived) -> tuple[Hit, ...]:
+async def recall(context: TurnContext, perceived: Perceived) -> None:
     """Ask memory what it already knows of these blobs and this question."""
     services = context.services
     if not context.keep or services.config.memory.hits == 0:
-        return ()
+        return
     began = services.clock()
     blobs = tuple(part.key for part in perceived.parts if part.blob)
     query = Query(context.text, k=services.config.memory.hits, blobs=blobs, scope=context.scope)
-    hits = tuple(await services.door(services.memory.recall, query))
+    hits = await services.door(services.memory.recall, query)
     context.emit(
         Recalled(
             turn=context.number,
@@ -108,7 +108,6 @@ async def recall(context: TurnContext, perceived: Perceived) -> tuple[Hit, ...]:
             seconds=services.clock() - began,
         )
     )
-    return hits
 
 
 async def route(context: TurnContext, perceived: Perceived) -> Plan | None:
@@ -120,7 +119,6 @@ async def route(context: TurnContext, perceived: Perceived) -> Plan | None:
         context.text,
         [part.kind for part in perceived.parts[1 : 1 + perceived.new]],
         context.history,
-        voice=context.voice,
     )
     chosen = await services.controller.route(asked, cards)
     context.busy.seconds += chosen.model_seconds

@@ -16,7 +16,7 @@ class Parameter:
     name: str
     type: str
     description: str
-    default: object = None
+    default: object = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ combinations that exemplars show and this request can serve, the one that fits a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +22,10 @@ from orchestrator.controller.features import Embed, Similarity
 from orchestrator.controller.request import Request
 from orchestrator.controller.route import Route, controls_of
 from specialists.base import Card
+from specialists.errors import Theirs
 from specialists.threads import in_thread
+
+log = logging.getLogger("antiphon")
 
 RIDGE = 0.2
 
@@ -64,7 +68,8 @@ class ExemplarController:
     def weigh(self, request: Request, cards: Sequence[Card]) -> Weighed:
         """Every decision that could be meant, with the exemplars behind it."""
         fit = self._fitted(cards)
-        vector = self._embed([request.text])[0] if self._embed is not None else None
+        vectors = _sense([request.text], self._embed)
+        vector = None if vectors is None else vectors[0]
         similarity = fit.similarity.to_fitted(request, vector)
         ranked = fit.decoder.rank(np.clip(similarity @ fit.alphas, -LIMIT, LIMIT), request)
         nearest = np.argsort(-similarity, kind="stable")[:3]
@@ -76,6 +81,17 @@ class ExemplarController:
             if key not in self._fits:
                 self._fits[key] = _fit(applicable(self._exemplars, cards), tuple(cards), self._embed)
             return self._fits[key]
+
+
+def _sense(texts: Sequence[str], embed: Embed | None) -> np.ndarray | None:
+    """The vectors of texts; None without an encoder or while it fails, when words alone must decide."""
+    if embed is None:
+        return None
+    try:
+        return embed(texts)
+    except Theirs as error:
+        log.warning("routing goes by words alone: %s", error)
+        return None
 
 
 @lru_cache(maxsize=4)
@@ -91,7 +107,7 @@ class _Fit:
         self.exemplars = exemplars
         self.decoder = Decoder((exemplar.decision for exemplar in exemplars), cards)
         requests = [exemplar.request for exemplar in exemplars]
-        vectors = embed([r.text for r in requests]) if embed is not None else None
+        vectors = _sense([r.text for r in requests], embed)
         self.similarity = Similarity(requests, vectors)
         targets = np.stack([self.decoder.row(e.decision) for e in exemplars])
         for i, exemplar in enumerate(exemplars):

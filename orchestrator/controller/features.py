@@ -104,8 +104,8 @@ class Hashed:
 class Similarity:
     """The weighted sum of the kernels between new requests and a fitted set.
 
-    The weights were chosen by six-fold cross-validation over the built-in exemplars; see
-    `benchmarks/routing.py`.
+    The weights were chosen by six-fold cross-validation over the first thousand exemplars;
+    `benchmarks/routing.py --cross-validate` repeats it over those there are now.
     """
 
     WORDS, CHARS, SENSE, FACTS, HISTORY, SENSE_AND_FACTS = 0.5, 1.5, 1.0, 1.0, 0.3, 0.5

@@ -31,7 +31,6 @@ class Request:
     text: str
     attachments: tuple[Kind, ...] = ()
     history: tuple[Said, ...] = ()
-    voice: bool = False
 
     @property
     def earlier_kinds(self) -> frozenset[Kind]:
@@ -43,15 +42,13 @@ def request(
     text: str,
     attachments: Sequence[Kind] = (),
     history: Sequence[Message] = (),
-    *,
-    voice: bool = False,
 ) -> Request:
     """The request of a turn, `inert`."""
     said = tuple(
         Said(message.role, message.text, tuple(part.kind for part in message.media))
         for message in history[-HISTORY:]
     )
-    return inert(Request(text, tuple(attachments), said, voice))
+    return inert(Request(text, tuple(attachments), said))
 
 
 def inert(asked: Request) -> Request:

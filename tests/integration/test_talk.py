@@ -71,4 +71,5 @@ def test_an_interruption_stops_the_voice_and_keeps_what_was_heard(
     assert kept == [cut["heard"]]
     records = json.loads(antiphon("memory", "search", "lighthouse", "--json").stdout)
     told = [hit["record"]["text"] for hit in records if hit["record"]["role"] == "assistant"]
+    assert told
     assert all("".join(words(cut["unheard"])) not in "".join(words(text)) for text in told)

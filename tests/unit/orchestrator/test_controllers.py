@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
+import numpy as np
 import pytest
 
 from orchestrator import control
@@ -13,9 +14,9 @@ from orchestrator.controller.hybrid import HybridController
 from orchestrator.controller.llm import LlmController, grammar
 from orchestrator.controller.request import Request, Said, request
 from orchestrator.controller.route import decision_of
-from specialists.base import Card, Chunk, Task
+from specialists.base import Card, Chunk, Parameter, Task
 from specialists.content import message
-from specialists.errors import BadInput, Unavailable
+from specialists.errors import BadInput, SpecialistFailed, Unavailable
 from tests.unit.orchestrator.test_planner import CARDS
 
 
@@ -175,3 +176,17 @@ async def test_the_llm_cannot_leave_a_request_waiting() -> None:
     assert control.WAIT not in route.controls
     assert "<|wait|>" in route.invalid
     assert decision_of(route.controls).steps == ("chat",)
+
+
+def test_an_encoder_that_fails_leaves_the_words_to_decide() -> None:
+    def broken(texts: Sequence[str]) -> np.ndarray:
+        raise SpecialistFailed("the model is damaged", part="embed")
+
+    route = ExemplarController(embed=broken).decide(Request("What animal is this?", ("image",)), CARDS)
+    assert "vision" in decision_of(route.controls).steps
+
+
+def test_a_parameter_may_have_any_default() -> None:
+    listing = Card("pick", "Picks", ("text",), ("text",), parameters=(Parameter("of", "string", "", ["a"]),))
+    route = ExemplarController().decide(Request("What is the capital of France?"), (*CARDS, listing))
+    assert route.controls

@@ -97,8 +97,8 @@ async def test_speech_is_never_an_input(open_engine: Open, controls: str) -> Non
 async def test_words_that_are_to_be_said_are_said(open_engine: Open, text: str, spoken: str) -> None:
     async with open_engine(Scripted(card("tts", ["text"], ["audio"]), (speaking(),))) as orchestrator:
         events = await collect(orchestrator.session("s").send(text))
-    if [step.specialist for step in one(events, Planned).plan.steps] == ["tts"]:
-        assert reply(events) == spoken
+    assert [step.specialist for step in one(events, Planned).plan.steps] == ["tts"]
+    assert reply(events) == spoken
     assert [event for event in events if isinstance(event, SpeechDelta)]
 
 
