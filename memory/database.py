@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock
+
 from memory import schema
 from specialists.errors import BadInput, Ours, Unavailable
 
@@ -34,7 +36,9 @@ class Database:
         with self._explained():
             self._writer = self._connect()
             try:
-                schema.prepare(self._writer, path)
+                # SQLite does not wait for another process that switches the journal to WAL: who begins, begins alone.
+                with FileLock(path.with_suffix(".lock"), timeout=BUSY_SECONDS):
+                    schema.prepare(self._writer, path)
             except BaseException:
                 self._writer.close()
                 raise
