@@ -36,7 +36,7 @@ class Database:
         with self._explained():
             self._writer = self._connect()
             try:
-                # SQLite does not wait for another process that switches the journal to WAL: who begins, begins alone.
+                # SQLite does not wait while another process switches the journal to WAL.
                 with FileLock(path.with_suffix(".lock"), timeout=BUSY_SECONDS):
                     schema.prepare(self._writer, path)
             except BaseException:
