@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 
 from orchestrator.controller.exemplars import Decision
+from orchestrator.linking import Hints, Linker
 from orchestrator.plan import SPEAKS, PartRef, Plan, Ref, ResultRef, Step
 from specialists.base import Card
 from specialists.content import AUDIO, IMAGE, TEXT, Kind
@@ -29,13 +30,17 @@ def plan(
     *,
     new: int | None = None,
     costs: Costs | None = None,
+    hints: Hints | None = None,
 ) -> Plan:
     """Link the specialists of a decision over the parts at hand.
 
     `parts` are the kinds of the turn's parts in order, the words first; their indexes become PartRefs. The
     `new` ones behind the words were attached now, the rest earlier (None: all are new).
-    A specialist whose input nothing can yield is left out, and a note in the Plan says so.
+    With `hints` the registry is not ours, and they say what works on what. A specialist whose input nothing
+    can yield is left out, and a note in the Plan says so.
     """
+    if hints is not None:
+        return _linked(decision, parts, cards, len(parts) if new is None else new, hints)
     builder = _Builder(parts, len(parts) if new is None else new, cards, costs or {})
     builder.link(_with_words(decision, builder.cards))
     for output in decision.outputs:
@@ -52,6 +57,16 @@ def _with_words(decision: Decision, cards: Mapping[str, Card]) -> tuple[str, ...
     if not decision.steps or TEXT not in decision.outputs or makes_text or "chat" not in cards:
         return decision.steps
     return ("chat", *decision.steps)
+
+
+def _linked(decision: Decision, parts: Sequence[Kind], cards: Sequence[Card], new: int, hints: Hints) -> Plan:
+    linker = Linker(decision.steps, {card.name: card for card in cards}, parts, new, hints)
+    steps = linker.steps()
+    notes = tuple(f"{name} has nothing to work on here." for name in linker.unfed)
+    worked_on = {name for step in steps for name in step.after}
+    made = {card.name: card.produces for card in cards}
+    outputs = dict.fromkeys(k for step in steps if step.id not in worked_on for k in made[step.specialist])
+    return Plan(tuple(steps), tuple(outputs) or decision.outputs, decision.reuse, notes)
 
 
 class _Builder:

@@ -1,7 +1,7 @@
-"""Fitting yes-or-no heads on a sentence encoder, and writing the result as a small ONNX file.
+"""Fitting the router's network on a sentence encoder, and writing the result as a small ONNX file.
 
 For small models that are our own, such as the router; the models that are orchestrated are never trained.
-On one kind of processor, the same rows, seed and number of threads give the same weights.
+On one kind of processor, the same material, seed and number of threads give the same weights.
 """
 
 from __future__ import annotations
@@ -9,19 +9,24 @@ from __future__ import annotations
 import math
 import random
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from specialists.encoder_heads import encode_pairs, pair_tokenizer
+from specialists.encoder_heads import OUTPUTS, encode_pairs, may_ask, pair_tokenizer
 from specialists.errors import Unavailable
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
+
+    from specialists.encoder_model import RouterNetwork, States, Wanted
 
 OPSET = 17
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +40,60 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How long and how fast to learn. `tokens` is the longest row; the encoder's rate suits fine-tuning."""
+class Ask:
+    """A request with the offers that it asks for, and which works on the result of which; both by index."""
 
-    epochs: int = 6
+    first: str
+    second: str
+    offers: tuple[int, ...]
+    links: tuple[tuple[int, int], ...] = ()
+    ignored: tuple[int, ...] = ()
+    """Offers that may be taken and need not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Offers that stand side by side, each in one or several wordings, and requests to them.
+
+    `linkable` are the pairs of offers of which the second can work on the result of the first.
+    """
+
+    offers: tuple[tuple[str, ...], ...]
+    asks: tuple[Ask, ...]
+    linkable: frozenset[tuple[int, int]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How long and how fast to learn. `tokens` is the longest row; the encoder's rate suits fine-tuning.
+
+    `shelf` is how many offers stand beside each other in one step, `asks` how many requests to them.
+    """
+
+    epochs: int = 5
     batch: int = 16
+    shelf: int = 30
+    asks: int = 12
     encoder_rate: float = 1.2e-4
     head_rate: float = 2e-3
+    match_rate: float = 3e-4
+    choice_rate: float = 1e-2
+    link_weight: float = 1.0
     tokens: int = 144
     seed: int = 0
-    threads: int = 1
+    threads: int = 2
 
 
-Vary = Callable[[Row, random.Random], Row]
-"""Another wording of a row with the same answers."""
+Vary = Callable[[str, str, bool, random.Random], tuple[str, str]]
+"""Another wording of two segments that asks for the same; the third argument says whether an empty second
+segment may be filled with small talk."""
 
 Report = Callable[[int, float], None]
 """Called after each epoch with its number, from 1, and its mean loss."""
 
 
-class HeadTrainer:
-    """A sentence encoder with `heads` sigmoid heads on the mean of its states.
-
-    `folder` holds a BERT-like encoder as Hugging Face writes it, with its tokenizer.json.
-    """
+class RouterTrainer:
+    """Fits a `RouterNetwork` to rows, for its heads, and to shelves, for its matching and its links."""
 
     def __init__(self, folder: Path, heads: int, recipe: Recipe) -> None:
         """Raises Unavailable without the package `onnx`."""
@@ -70,69 +105,59 @@ class HeadTrainer:
                 remedy="pip install 'antiphon[dev]'",
             )
         import torch
-        from transformers import AutoModel
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()
-        logging.set_verbosity_error()  # it tells of the pooling layer, which is left out on purpose
-        torch.manual_seed(recipe.seed)
+        from specialists.encoder_model import RouterNetwork
+
+        torch.manual_seed(0)
         torch.set_num_threads(recipe.threads)
         self._recipe = recipe
         self._tokenizer = pair_tokenizer(folder / "tokenizer.json", recipe.tokens)
-        # The eager attention is the one that exports to plain ONNX operators.
-        encoder = AutoModel.from_pretrained(folder, attn_implementation="eager", add_pooling_layer=False)
-        # Two thousand sentences touch few of the words: moving only those would set them apart from the rest.
-        encoder.embeddings.word_embeddings.weight.requires_grad_(False)
-        self._model = _with_heads(encoder, heads)
+        self._network: RouterNetwork = RouterNetwork(folder, heads)
 
-    def fit(self, rows: Sequence[Row], vary: Vary, report: Report) -> None:
-        """Learn the rows, each anew worded by `vary` in every epoch. Minutes for thousands of rows."""
+    def fit(self, rows: Sequence[Row], shelves: Sequence[Shelf], vary: Vary, report: Report) -> None:
+        """Learn rows and shelves side by side, each text anew worded by `vary` in every epoch."""
         import torch
 
-        recipe, model = self._recipe, self._model
+        recipe, network = self._recipe, self._network
+        torch.manual_seed(recipe.seed)
         rng = random.Random(recipe.seed)
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": [p for p in model.encoder.parameters() if p.requires_grad]},
-                {"params": model.heads.parameters(), "lr": recipe.head_rate},
-            ],
-            lr=recipe.encoder_rate,
-            weight_decay=0.01,
-        )
-        steps = recipe.epochs * math.ceil(len(rows) / recipe.batch)
+        optimizer = torch.optim.AdamW(self._groups(), lr=recipe.encoder_rate, weight_decay=0.01)
+        steps = recipe.epochs * _steps(rows, shelves, recipe)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
-        model.train()
+        network.train()
         for epoch in range(1, recipe.epochs + 1):
             losses = []
-            for batch in _batches([vary(row, rng) for row in rows], recipe.batch, rng):
-                loss = self._loss(batch)
+            for job in self._jobs(rows, shelves, vary, rng):
+                loss = job()
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
                 losses.append(loss.item())
-            report(epoch, sum(losses) / len(losses))
-        model.eval()
+            report(epoch, sum(losses) / max(1, len(losses)))
+        network.eval()
 
-    def export(self, path: Path) -> None:
-        """Write the model as ONNX with int8 weights."""
+    def export(self, path: Path, constants: Path) -> None:
+        """Write the network as ONNX with int8 weights, and what matching needs besides as NumPy arrays."""
+        import numpy as np
         import torch
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         names = ["input_ids", "attention_mask", "token_type_ids"]
         whole = path.with_suffix(".float.onnx")
         ids = torch.ones((2, 8), dtype=torch.int64)
+        axes = {name: {0: "rows", 1: "tokens"} for name in (*names, *OUTPUTS)}
         with warnings.catch_warnings():
             # The older exporter needs no second package, and says that it is the older one.
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                self._model.eval(),
+                self._network.eval(),
                 (ids, ids, ids),
                 str(whole),
                 input_names=names,
-                output_names=["logits"],
-                dynamic_axes={name: {0: "rows", 1: "tokens"} for name in names},
+                output_names=list(OUTPUTS),
+                dynamic_axes=axes,
                 opset_version=OPSET,
                 dynamo=False,
             )
@@ -141,40 +166,141 @@ class HeadTrainer:
             quantize_dynamic(whole, path, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
         finally:
             whole.unlink()
+        network = self._network
+        np.savez(constants, none=network.none.detach().numpy(), bilinear=network.bilinear.detach().numpy())
 
-    def _loss(self, batch: Sequence[Row]) -> torch.Tensor:
+    def _groups(self) -> list[dict[str, object]]:
+        network, recipe = self._network, self._recipe
+        fresh = [network.heads, network.link_token, network.link_offer]
+        return [
+            {"params": [p for p in network.encoder.parameters() if p.requires_grad]},
+            {
+                "params": [network.bilinear, *(p for m in fresh for p in m.parameters())],
+                "lr": recipe.head_rate,
+            },
+            {"params": [*network.ask.parameters(), *network.offer.parameters()], "lr": recipe.match_rate},
+            {"params": [network.sharpness, network.none], "lr": recipe.choice_rate, "weight_decay": 0.0},
+        ]
+
+    def _jobs(
+        self, rows: Sequence[Row], shelves: Sequence[Shelf], vary: Vary, rng: random.Random
+    ) -> list[Callable[[], Tensor]]:
+        """One epoch's steps in random order: each gives its loss when it is called."""
+        worded = [_reworded_row(row, vary, rng) for row in rows]
+        jobs: list[Callable[[], Tensor]] = [
+            partial(self._decision_loss, batch) for batch in _batches(worded, self._recipe.batch, rng)
+        ]
+        for shelf in shelves:
+            asks = [_reworded_ask(ask, vary, rng) for ask in shelf.asks]
+            rng.shuffle(asks)
+            for batch in _slices(asks, self._recipe.asks):
+                chosen = _chosen(shelf, batch, self._recipe.shelf, rng)
+                jobs.append(partial(self._shelf_loss, shelf, batch, chosen))
+        rng.shuffle(jobs)
+        return jobs
+
+    def _decision_loss(self, batch: Sequence[Row]) -> Tensor:
         import torch
 
-        inputs = encode_pairs(self._tokenizer, [(row.first, row.second) for row in batch])
-        logits = self._model(**{name: torch.from_numpy(values) for name, values in inputs.items()})
+        states = self._encode(self._inputs([(row.first, row.second) for row in batch])[0])
         targets = torch.tensor([row.targets for row in batch])
         weights = torch.tensor([row.weights for row in batch])
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(
+            self._network.decisions(states), targets, weight=weights, reduction="sum"
+        )
+        return losses / weights.sum().clamp(min=1)
+
+    def _shelf_loss(self, shelf: Shelf, asks: Sequence[Ask], chosen: dict[int, str]) -> Tensor:
+        network = self._network
+        inputs, _ = self._inputs([(text, "") for text in chosen.values()])
+        states = self._encode(inputs)
+        offers = network.offers(states)
+        inputs, asking = self._inputs([(ask.first, ask.second) for ask in asks])
+        asked = self._encode(inputs)
+        wanted = network.match(asked, asking, offers)
+        columns = {offer: column for column, offer in enumerate(chosen)}
+        loss = _match_loss(wanted, asks, columns)
+        links = [
+            self._link_loss(shelf, ask, columns, asked.tokens[i], wanted.at[i], offers)
+            for i, ask in enumerate(asks)
+            if len(ask.offers) > 1
+        ]
+        if links:
+            loss = loss + self._recipe.link_weight * sum(links) / len(links)
+        return loss
+
+    def _link_loss(
+        self,
+        shelf: Shelf,
+        ask: Ask,
+        columns: dict[int, int],
+        tokens: Tensor,
+        at: Tensor,
+        offers: Tensor,
+    ) -> Tensor:
+        import torch
+
+        asked_for = [columns[offer] for offer in ask.offers]
+        logits = self._network.links(tokens[at[asked_for]], offers[asked_for])
+        pairs = [[(a, b) for b in ask.offers] for a in ask.offers]
+        targets = torch.tensor([[float(pair in ask.links) for pair in row] for row in pairs])
+        weights = torch.tensor([[float(pair in shelf.linkable) for pair in row] for row in pairs])
         losses = torch.nn.functional.binary_cross_entropy_with_logits(
             logits, targets, weight=weights, reduction="sum"
         )
         return losses / weights.sum().clamp(min=1)
 
+    def _encode(self, inputs: dict[str, Tensor]) -> States:
+        """In half precision where the processor has it, which takes a third of the time."""
+        import torch
 
-def _with_heads(encoder: Any, heads: int) -> Any:
+        half = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            states = self._network.encode(inputs)
+        return type(states)(*(values.float() for values in states))
+
+    def _inputs(self, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, Tensor], Tensor]:
+        import torch
+
+        arrays = encode_pairs(self._tokenizer, pairs)
+        return {k: torch.from_numpy(v) for k, v in arrays.items()}, torch.from_numpy(may_ask(arrays))
+
+
+def _match_loss(wanted: Wanted, asks: Sequence[Ask], columns: dict[int, int]) -> Tensor:
+    """Cross-entropy of every offer, asked for or not, over the number of those that were."""
     import torch
 
-    class WithHeads(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = encoder
-            self.dropout = torch.nn.Dropout(0.1)
-            self.heads = torch.nn.Linear(encoder.config.hidden_size, heads)
+    targets, counts = torch.zeros_like(wanted.log_share), torch.ones_like(wanted.log_share)
+    for row, ask in enumerate(asks):
+        targets[row, [columns[offer] for offer in ask.offers]] = 1
+        counts[row, [columns[offer] for offer in ask.ignored if offer in columns]] = 0
+    shares = wanted.log_share.clamp(max=-1e-4)  # a share of one would make the loss of a mistake endless
+    losses = -(targets * shares + (1 - targets) * torch.log1p(-shares.exp()))
+    return (losses * counts).sum() / targets.sum().clamp(min=1)
 
-        def forward(
-            self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor
-        ) -> torch.Tensor:
-            states = self.encoder(
-                input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids
-            ).last_hidden_state
-            weights = attention_mask.unsqueeze(-1).to(states.dtype)
-            return self.heads(self.dropout((states * weights).sum(1) / weights.sum(1)))
 
-    return WithHeads()
+def _chosen(shelf: Shelf, asks: Sequence[Ask], size: int, rng: random.Random) -> dict[int, str]:
+    """The offers of one step in one wording each: all that are asked for, and others beside them."""
+    needed = sorted({offer for ask in asks for offer in ask.offers})
+    others = [offer for offer in range(len(shelf.offers)) if offer not in needed]
+    rng.shuffle(others)
+    return {o: rng.choice(shelf.offers[o]) for o in [*needed, *others[: max(4, size - len(needed))]]}
+
+
+def _reworded_row(row: Row, vary: Vary, rng: random.Random) -> Row:
+    rests_on_history = row.targets[-1] > 0
+    first, second = vary(row.first, row.second, not rests_on_history, rng)
+    return Row(first, second, row.targets, row.weights)
+
+
+def _reworded_ask(ask: Ask, vary: Vary, rng: random.Random) -> Ask:
+    return Ask(*vary(ask.first, ask.second, False, rng), ask.offers, ask.links, ask.ignored)
+
+
+def _steps(rows: Sequence[Row], shelves: Sequence[Shelf], recipe: Recipe) -> int:
+    """How many steps an epoch has."""
+    asked = sum(math.ceil(len(shelf.asks) / recipe.asks) for shelf in shelves)
+    return math.ceil(len(rows) / recipe.batch) + asked
 
 
 def _rate(step: int, steps: int) -> float:
@@ -186,6 +312,11 @@ def _rate(step: int, steps: int) -> float:
 def _batches(rows: Sequence[Row], size: int, rng: random.Random) -> list[list[Row]]:
     """Random batches whose rows are about equally long, so that little of them is padding."""
     order = sorted(rows, key=lambda row: (len(row.first) + len(row.second)) * rng.uniform(0.8, 1.25))
-    batches = [order[at : at + size] for at in range(0, len(order), size)]
+    batches = list(_slices(order, size))
     rng.shuffle(batches)
     return batches
+
+
+def _slices(rows: Sequence[T], size: int) -> Iterator[list[T]]:
+    for at in range(0, len(rows), size):
+        yield list(rows[at : at + size])

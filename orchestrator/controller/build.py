@@ -6,7 +6,6 @@ from pathlib import Path
 
 from orchestrator.config import ControllerTable
 from orchestrator.controller.exemplar import ExemplarController
-from orchestrator.controller.exemplars import core
 from orchestrator.controller.features import Embed
 from orchestrator.controller.hybrid import HybridController
 from orchestrator.controller.llm import Call, LlmController
@@ -23,7 +22,7 @@ def by_example(table: ControllerTable, embed: Embed | None, folder: Path = FOLDE
     """
     if table.kind == "exemplar" or (table.kind != "fitted" and not FittedRouter.present(folder)):
         return ExemplarController(embed=embed)
-    return FittedController(FittedRouter(folder), ExemplarController(core(), embed))
+    return FittedController(FittedRouter(folder), ExemplarController(embed=embed))
 
 
 def controller(table: ControllerTable, quick: ByExample, call: Call) -> Controller:

@@ -29,6 +29,9 @@ log = logging.getLogger("antiphon")
 
 RIDGE = 0.2
 
+NEAREST = 6
+"""As many of the exemplars that a request is most like are shown."""
+
 OPTIONAL = -0.5
 """The target of a specialist that may be called and need not be: between no and either."""
 
@@ -65,6 +68,10 @@ class ExemplarController:
         weighed = self.weigh(request, cards)
         return as_route(weighed.ranked, weighed.nearest, "exemplar")
 
+    def nearest(self, request: Request, cards: Sequence[Card]) -> tuple[Exemplar, ...]:
+        """The exemplars that a request is most like."""
+        return self.weigh(request, cards).nearest
+
     def weigh(self, request: Request, cards: Sequence[Card]) -> Weighed:
         """Every decision that could be meant, with the exemplars behind it."""
         fit = self._fitted(cards)
@@ -72,7 +79,7 @@ class ExemplarController:
         vector = None if vectors is None else vectors[0]
         similarity = fit.similarity.to_fitted(request, vector)
         ranked = fit.decoder.rank(np.clip(similarity @ fit.alphas, -LIMIT, LIMIT), request)
-        nearest = np.argsort(-similarity, kind="stable")[:3]
+        nearest = np.argsort(-similarity, kind="stable")[:NEAREST]
         return Weighed(tuple(ranked), tuple(fit.exemplars[i] for i in nearest))
 
     def _fitted(self, cards: Sequence[Card]) -> _Fit:

@@ -16,7 +16,8 @@ from specialists.base import Card
 from specialists.content import TEXT
 from specialists.errors import BadInput
 
-CORE, VOICES = "exemplars.jsonl", "exemplars-voices.jsonl"
+CORE = "exemplars.jsonl"
+MORE = ("exemplars-voices.jsonl", "exemplars-people.jsonl")
 """Requests of every sort, and as many people say them."""
 
 
@@ -42,7 +43,7 @@ class Exemplar:
 @cache
 def built_in() -> tuple[Exemplar, ...]:
     """All exemplars that come with Antiphon."""
-    return core() + _packaged(VOICES)
+    return core() + tuple(exemplar for name in MORE for exemplar in _packaged(name))
 
 
 @cache

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import random
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
+from orchestrator.controller import catalogues as worlds
+from orchestrator.controller.catalogues import Catalogue
 from orchestrator.controller.decoding import OUTPUTS
 from orchestrator.controller.exemplar import as_route
 from orchestrator.controller.exemplars import Decision, Exemplar, canonical, digest
 from orchestrator.controller.measure import Measured, measure, right
 from orchestrator.controller.route import controls_of, decision_of
 from orchestrator.controller.router import (
+    CONSTANTS,
     REUSE,
     VOCABULARY,
     WEIGHTS,
@@ -26,9 +31,9 @@ from orchestrator.controller.router import (
     decode,
     output_head,
 )
-from orchestrator.controller.text_form import VERSION, segments
+from orchestrator.controller.text_form import VERSION, offers, segments
 from specialists.base import Card
-from specialists.encoder_training import HeadTrainer, Recipe, Report, Row, Vary
+from specialists.encoder_training import Ask, Recipe, Report, RouterTrainer, Row, Shelf, Vary
 from specialists.errors import BadInput
 from specialists.models import ModelStore
 
@@ -49,12 +54,19 @@ counts for more."""
 
 TEMPERATURES = (0.5, 0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.0, 4.0)
 
+SHARED = 8
+"""One exemplar in so many also teaches matching, over our own Cards beside others."""
+
+PLAIN = 2
+"""Requests to at most so many tools teach to tell them from our own Cards."""
+
 LEAST = 100
 """Fewer exemplars than this are for the exemplar controller, not for fitting."""
 
 
 def fit(
     exemplars: Sequence[Exemplar],
+    catalogues: Sequence[Catalogue],
     cards: Sequence[Card],
     models: ModelStore,
     out: Path,
@@ -63,7 +75,7 @@ def fit(
     start: str = START,
     recipe: Recipe = DEFAULT_RECIPE,
 ) -> Claims:
-    """Fit a router to the exemplars and write it into the folder `out`. Minutes.
+    """Fit a router to exemplars and catalogues and write it into the folder `out`. Minutes.
 
     `start` is the URI of the encoder to begin with, a folder. Raises BadInput when an exemplar calls a
     specialist that has no Card, or when they are too few; Unavailable when the encoder cannot be had or the
@@ -74,9 +86,11 @@ def fit(
     names = sorted({name for exemplar in learned for name in exemplar.decision.steps})
     decisions = (*names, *map(output_head, OUTPUTS), REUSE)
     folder = models.resolve(start)
-    trainer = HeadTrainer(folder, len(decisions), recipe)
+    trainer = RouterTrainer(folder, len(decisions), recipe)
     rows = [_row(exemplar, names) for exemplar in learned]
-    trainer.fit(rows, _wording(rows), report)
+    ours = [card for card in cards if card.name in names]
+    shelves = [*map(_shelf, catalogues), *_shared_shelves(learned, ours, catalogues)]
+    trainer.fit(rows, shelves, _wording(rows), report)
     claims = Claims(
         decisions,
         combinations=tuple(dict.fromkeys(exemplar.decision for exemplar in learned)),
@@ -84,6 +98,7 @@ def fit(
         tokens=recipe.tokens,
         temperature=1.0,
         exemplars=digest(exemplars),
+        catalogues=worlds.digest(catalogues),
         fitted=len(learned),
         held_out=len(exemplars) - len(learned),
         right=0.0,
@@ -92,7 +107,7 @@ def fit(
     # A router that is in place stays whole until the new one is.
     with tempfile.TemporaryDirectory() as name:
         made = Path(name)
-        trainer.export(made / WEIGHTS)
+        trainer.export(made / WEIGHTS, made / CONSTANTS)
         shutil.copyfile(folder / VOCABULARY, made / VOCABULARY)
         claims = _proven(claims, made, exemplars, cards)
         shutil.copytree(made, out, dirs_exist_ok=True)
@@ -161,20 +176,82 @@ def _row(exemplar: Exemplar, names: Sequence[str]) -> Row:
     return Row(*segments(exemplar.request), tuple(targets), (*weights, *(1.0 for _ in OUTPUTS), 1.0))
 
 
+def _shelf(catalogue: Catalogue) -> Shelf:
+    """A catalogue's tools side by side, and what is asked of them."""
+    at = {card.name: i for i, card in enumerate(catalogue.cards)}
+    asks = tuple(
+        Ask(
+            *segments(planned.request),
+            tuple(at[name] for name in planned.tools),
+            tuple((at[source], at[target]) for source, target in sorted(planned.links)),
+        )
+        for planned in catalogue.requests
+    )
+    return Shelf(tuple(map(offers, catalogue.cards)), asks, _linkable(catalogue.cards))
+
+
+def _shared_shelves(
+    exemplars: Sequence[Exemplar], cards: Sequence[Card], catalogues: Sequence[Catalogue]
+) -> Iterator[Shelf]:
+    """Our own specialists, each under several names, beside the tools of one catalogue after the other.
+
+    Some exemplars ask for ours and for none of the tools; plain requests to a tool ask for it and not for
+    `chat`, who could say something to everything. So a Card that is new is neither overlooked nor called
+    for whatever sounds a little like it.
+    """
+    wordings = _other_wordings()
+    ours = tuple((*offers(card), *wordings.get(card.name, ())) for card in cards)
+    at = {card.name: i for i, card in enumerate(cards)}
+    may_prepare = tuple(i for name, i in at.items() if name != "chat")
+    for turn, catalogue in enumerate(catalogues):
+        theirs = {card.name: len(cards) + i for i, card in enumerate(catalogue.cards)}
+        asks = [
+            Ask(
+                *segments(planned.request),
+                tuple(theirs[name] for name in planned.tools),
+                ignored=may_prepare,
+            )
+            for planned in catalogue.requests
+            if len(planned.tools) <= PLAIN
+        ]
+        asks += [
+            Ask(
+                *segments(exemplar.request),
+                tuple(at[name] for name in exemplar.decision.steps),
+                ignored=tuple(at[name] for name in exemplar.optional if name in at),
+            )
+            for exemplar in exemplars[turn :: SHARED * len(catalogues)]
+        ]
+        yield Shelf((*ours, *map(offers, catalogue.cards)), tuple(asks))
+
+
+def _other_wordings() -> Mapping[str, tuple[str, ...]]:
+    text = files("orchestrator.controller").joinpath("wordings.json").read_text(encoding="utf-8")
+    return {name: tuple(wordings) for name, wordings in json.loads(text).items()}
+
+
+def _linkable(cards: Sequence[Card]) -> frozenset[tuple[int, int]]:
+    return frozenset(
+        (i, j)
+        for i, source in enumerate(cards)
+        for j, target in enumerate(cards)
+        if i != j and set(source.produces) & set(target.consumes)
+    )
+
+
 def _wording(rows: Sequence[Row]) -> Vary:
     """Slips of the keyboard, lost punctuation, and small talk before requests that do not rest on it."""
     small_talk = [row.second for row in rows if row.second and "[" not in row.second]
 
-    def vary(row: Row, rng: random.Random) -> Row:
-        first, second = row.first, row.second
+    def vary(first: str, second: str, may_fill: bool, rng: random.Random) -> tuple[str, str]:
         if rng.random() < 0.2:
             first = re.sub(r"[.,!?;]", "", first)
         if rng.random() < 0.2:
             first = " ".join(_slip(word, rng) for word in first.split(" "))
-        stands_alone = not row.targets[-1] and len(first.split()) > 6
+        stands_alone = may_fill and len(first.split()) > 6
         if small_talk and not second and stands_alone and rng.random() < 0.1:
             second = rng.choice(small_talk)
-        return replace(row, first=first, second=second)
+        return first, second
 
     return vary
 

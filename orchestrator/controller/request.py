@@ -26,11 +26,16 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The person's words, the kinds attached now, and what was said before."""
+    """The person's words, the kinds attached now, and what was said before.
+
+    `person` is whose request it is, by the prefix of their sessions (empty for the local person): how they
+    corrected earlier requests then counts. None for nobody in particular.
+    """
 
     text: str
     attachments: tuple[Kind, ...] = ()
     history: tuple[Said, ...] = ()
+    person: str | None = None
 
     @property
     def earlier_kinds(self) -> frozenset[Kind]:
@@ -42,13 +47,14 @@ def request(
     text: str,
     attachments: Sequence[Kind] = (),
     history: Sequence[Message] = (),
+    person: str | None = None,
 ) -> Request:
     """The request of a turn, `inert`."""
     said = tuple(
         Said(message.role, message.text, tuple(part.kind for part in message.media))
         for message in history[-HISTORY:]
     )
-    return inert(Request(text, tuple(attachments), said))
+    return inert(Request(text, tuple(attachments), said, person))
 
 
 def inert(asked: Request) -> Request:

@@ -10,6 +10,7 @@ from orchestrator import control
 from orchestrator.control import Control
 from orchestrator.controller.exemplars import Decision
 from orchestrator.controller.request import Request
+from orchestrator.linking import Hints
 from specialists.base import Card
 from specialists.content import IMAGE, TEXT
 
@@ -27,6 +28,12 @@ class Route:
     invalid: tuple[str, ...] = ()
     model_seconds: float = 0.0
     """How long a chat model took over it: its share, not ours."""
+    emitted: tuple[str, ...] = ()
+    """What a chat model wrote, word by word, refused words included."""
+    repaired: bool = False
+    """Whether it had to be asked a second time, and that helped."""
+    hints: Hints | None = None
+    """What else the controller read in the request that helps to link a registry that is not ours."""
 
 
 class Controller(Protocol):

@@ -1,13 +1,13 @@
-"""The fitted router: a small encoder that was fitted to the exemplars scores every decision of a request.
+"""The fitted router: a small encoder that was fitted to exemplars scores every decision of a request.
 
-Specialists it has not met, and registries that are not ours, are decided by the exemplar controller.
+Specialists that it has not met, and registries that are not ours, it matches by what their Cards say.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,20 @@ from typing import Any
 import numpy as np
 
 from orchestrator.controller import text_form
-from orchestrator.controller.decoding import OUTPUTS, Decoder
+from orchestrator.controller.decoding import MEDIA, OUTPUTS, Decoder
 from orchestrator.controller.exemplar import ExemplarController, as_route
-from orchestrator.controller.exemplars import Decision
+from orchestrator.controller.exemplars import Decision, Exemplar
+from orchestrator.controller.matching import ASKED, CardMatch, match
 from orchestrator.controller.request import Request
 from orchestrator.controller.route import Route
 from specialists.base import Card
-from specialists.encoder_heads import EncoderHeads
+from specialists.content import TEXT
+from specialists.encoder_heads import EncoderHeads, Matched, Offers
 from specialists.errors import BadConfig
 from specialists.threads import in_thread
 
 FOLDER = Path(__file__).parent / "fitted"
-WEIGHTS, CLAIMS, VOCABULARY = "router.onnx", "router.json", "tokenizer.json"
+WEIGHTS, CONSTANTS, CLAIMS, VOCABULARY = "router.onnx", "router.npz", "router.json", "tokenizer.json"
 
 REUSE = "reuse"
 
@@ -38,9 +40,9 @@ FAMILIAR = 0.5
 class Claims:
     """What a router says of itself. `decisions` names its heads in order: specialists, outputs, reuse.
 
-    `combinations` are the whole decisions it has seen and may take. `exemplars` is the digest of what it was
-    made of; it learned from `fitted` of them, `held_out` were kept back: `right` and `steps` are the shares
-    of these that it decided wholly right, and whose steps it decided right.
+    `combinations` are the whole decisions it has seen and may take. `exemplars` and `catalogues` are
+    digests of what it was made of; it learned from `fitted` of the exemplars, `held_out` were kept back:
+    `right` and `steps` are the shares of these that it decided wholly right, and whose steps it got right.
     """
 
     decisions: tuple[str, ...]
@@ -49,6 +51,7 @@ class Claims:
     tokens: int
     temperature: float
     exemplars: str
+    catalogues: str
     fitted: int
     held_out: int
     right: float
@@ -95,7 +98,14 @@ class FittedRouter:
     def __init__(self, folder: Path = FOLDER) -> None:
         """Raises BadConfig when there is none, or none that this version can use."""
         self.claims = Claims.read(folder)
-        self._heads = EncoderHeads(folder / WEIGHTS, folder / VOCABULARY, self.claims.tokens)
+        self._heads = EncoderHeads(
+            folder / WEIGHTS, folder / CONSTANTS, folder / VOCABULARY, self.claims.tokens
+        )
+
+        self._offers: Callable[[tuple[Card, ...]], Offers] = lru_cache(maxsize=8)(self._read_offers)
+
+    def _read_offers(self, cards: tuple[Card, ...]) -> Offers:
+        return self._heads.offers([text_form.offers(card) for card in cards])
 
     @staticmethod
     def present(folder: Path = FOLDER) -> bool:
@@ -106,6 +116,10 @@ class FittedRouter:
         logits = self._heads.logits(*text_form.segments(request))
         scores = (logits / (2 * self.claims.temperature)).tolist()
         return dict(zip(self.claims.decisions, scores, strict=True))
+
+    def match(self, request: Request, cards: tuple[Card, ...]) -> Matched:
+        """Which of any Cards the request asks for by what they say of themselves, and how they link."""
+        return self._heads.match(*text_form.segments(request), self._offers(cards))
 
     def rank(self, request: Request, cards: Sequence[Card]) -> list[tuple[Decision, float]]:
         """What the request can mean, best first, with shares of belief. It must know every one of `cards`."""
@@ -126,7 +140,8 @@ def decode(
 
 
 class FittedController:
-    """Routes by the fitted router where it is at home, by exemplars elsewhere."""
+    """Routes by the fitted router: by its heads where it knows the specialists, by what Cards say of
+    themselves where it does not. Exemplars show in the trace what a request is like."""
 
     def __init__(self, router: FittedRouter, exemplars: ExemplarController) -> None:
         self._router = router
@@ -139,24 +154,56 @@ class FittedController:
     async def route(self, request: Request, cards: Sequence[Card]) -> Route:
         return await in_thread(self.decide, request, cards)
 
+    def nearest(self, request: Request, cards: Sequence[Card]) -> tuple[Exemplar, ...]:
+        """The exemplars that a request is most like."""
+        return self._exemplars.nearest(request, cards)
+
     def decide(self, request: Request, cards: Sequence[Card]) -> Route:
-        """The same, synchronous."""
-        weighed = self._exemplars.weigh(request, cards)
+        """The same as `route`, synchronous."""
         known = tuple(card for card in cards if card.name in self.claims.names)
         if len(known) < FAMILIAR * len(self.claims.names):
-            return as_route(weighed.ranked, weighed.nearest, "exemplar")
-        for decision in (weighed.ranked[0][0], weighed.nearest[0].decision):
-            # Only the exemplars of its Card speak for a specialist that is new: here they do.
-            if self._new(decision) and any(decision == other for other, _ in weighed.ranked):
-                return as_route(_first(decision, weighed.ranked), weighed.nearest, "exemplar")
-        return as_route(self._router.rank(request, known), weighed.nearest, "fitted")
+            return self._abroad(request, tuple(cards))
+        nearest = self._exemplars.nearest(request, cards)
+        ranked = self._router.rank(request, known)
+        if len(known) == len(cards):
+            return as_route(ranked, nearest, "fitted")
+        matched = match(self._router, request, tuple(cards))
+        asked_for = [card for card in cards if card not in known and matched.asked[card.name] > ASKED]
+        if not asked_for:
+            return as_route(ranked, nearest, "fitted")
+        decision = _beside(ranked[0][0], asked_for, known, matched)
+        return as_route([(decision, matched.belief(decision.steps)), *ranked], nearest, "fitted: cards")
 
-    def _new(self, decision: Decision) -> bool:
-        return not self.claims.names.issuperset(decision.steps)
+    def _abroad(self, request: Request, cards: tuple[Card, ...]) -> Route:
+        matched = match(self._router, request, cards)
+        ranked = [(_of_cards(names, cards), share) for names, share in matched.ranked()]
+        return replace(as_route(ranked, (), "fitted: cards"), hints=matched.hints)
 
 
-def _first(decision: Decision, ranked: Sequence[tuple[Decision, float]]) -> list[tuple[Decision, float]]:
-    return sorted(ranked, key=lambda entry: entry[0] != decision)
+def _of_cards(names: Sequence[str], cards: Sequence[Card]) -> Decision:
+    """A decision for these: the person gets what none of them can work on any further, or text."""
+    made = {card.name: card for card in cards}
+    outputs = dict.fromkeys(
+        kind
+        for name in names
+        for kind in made[name].produces
+        if not any(kind in made[other].consumes for other in names if other != name)
+    )
+    return Decision(tuple(names), tuple(outputs) or (TEXT,))
+
+
+def _beside(decision: Decision, new: Sequence[Card], known: Sequence[Card], matched: CardMatch) -> Decision:
+    """The decision with new specialists in place of those that take the same kinds and are not asked for."""
+    taken = {kind for card in new for kind in card.consumes}
+    cards = {card.name: card for card in known}
+    kept = [
+        name
+        for name in decision.steps
+        if not taken & set(cards[name].consumes) or matched.asked[name] > ASKED
+    ]
+    steps = (*(card.name for card in new), *kept)
+    reuse = decision.reuse and not any(set(card.consumes) & MEDIA for card in new)
+    return Decision(steps, decision.outputs, reuse)
 
 
 @lru_cache(maxsize=8)

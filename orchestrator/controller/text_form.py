@@ -1,17 +1,23 @@
-"""A request as the two segments of text that a fitted encoder reads."""
+"""Requests and Cards as the text that a fitted encoder reads."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from orchestrator.controller.request import Request, Said
+from specialists.base import Card
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the form changes: a router that was fitted to another form is refused."""
 
 _REQUEST = (60, 24)
 _SAID = (24, 8)
-"""Words kept from the beginning and the end of the request, and of an earlier message."""
+_OFFERED = (40, 0)
+"""Words kept from the beginning and the end of the request, of an earlier message, of a description."""
+
+EXAMPLES = 8
+"""As many examples of a Card are read as requests that ask for it."""
 
 
 def segments(request: Request) -> tuple[str, str]:
@@ -40,4 +46,21 @@ def _cut(text: str, head: int, tail: int) -> str:
     words = text.split()
     if len(words) <= head + tail:
         return " ".join(words)
-    return " ".join([*words[:head], "…", *words[-tail:]])
+    return " ".join([*words[:head], "…", *words[len(words) - tail :]])
+
+
+def offers(card: Card) -> tuple[str, ...]:
+    """What a specialist offers, as the encoder reads it: what it does to which kinds, then its examples.
+
+    `speech to text: Writes down what is said. [audio to text]`, `speech to text: what did she say?`
+    """
+    name = _spaced(card.name)
+    kinds = f"[{', '.join(card.consumes)} to {', '.join(card.produces)}]"
+    examples = (f"{name}: {_cut(example, *_OFFERED)}" for example in card.examples[:EXAMPLES])
+    return (f"{name}: {_cut(card.description, *_OFFERED)} {kinds}", *examples)
+
+
+def _spaced(name: str) -> str:
+    return " ".join(
+        re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace("-", " ").lower().split()
+    )

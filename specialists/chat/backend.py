@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from specialists.chat.form import Form
+
 POLL = 0.05
 """Seconds after which a silent stream yields an empty string, so that its reader can close it."""
 
@@ -22,13 +24,22 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to write. `temperature` 0 always takes the likeliest token. `grammar` is GBNF."""
+    """How to write. `temperature` 0 always takes the likeliest token. `grammar` is GBNF.
+
+    A `form` goes with every backend; a backend that cannot enforce it may leave it to its caller to check.
+    """
 
     max_tokens: int = 256
     temperature: float = 0.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
     grammar: str = ""
+    form: Form | None = None
+
+    @property
+    def gbnf(self) -> str:
+        """The grammar to write under, whichever way it was given; empty for none."""
+        return self.form.grammar() if self.form else self.grammar
 
 
 class Backend(Protocol):

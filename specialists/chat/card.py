@@ -34,10 +34,12 @@ EXAMPLES = (
 )
 
 
-def card(model: str, *, seconds: float, memory_mb: int, gpus: float = 0.0, remedy: str = "") -> Card:
+def card(
+    model: str, *, seconds: float, memory_mb: int, gpus: float = 0.0, remedy: str = "", name: str = "chat"
+) -> Card:
     """The Card; a `remedy` says that something is missing, and what to do."""
     return Card(
-        name="chat",
+        name=name,
         description=(
             "Answers questions and works on words: explains, writes, summarises, translates, calculates, "
             "advises, and joins what other specialists found into one answer. Reads text only."
@@ -49,9 +51,11 @@ def card(model: str, *, seconds: float, memory_mb: int, gpus: float = 0.0, remed
             Parameter("temperature", "number", "0 for the likeliest answer, up to 2 for variety"),
             Parameter("seed", "integer", "makes an answer above temperature 0 repeatable"),
             Parameter("stop", "string", "end the answer before this text"),
-            Parameter("grammar", "string", "a GBNF grammar the answer must follow (llama.cpp only)"),
+            Parameter("grammar", "string", "a GBNF grammar the answer must follow (not on a server)"),
+            Parameter("form", "string", "the words the answer may have, a finite automaton as JSON"),
         ),
         examples=EXAMPLES,
+        purpose="chat",
         cost=Cost(seconds=seconds),
         resources=Resources(cpus=1, gpus=gpus, memory_mb=memory_mb),
         model=model,

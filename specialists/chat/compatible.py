@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any
 
 from specialists.chat.backend import POLL, Said, Sampling
+from specialists.chat.form import Form
 from specialists.errors import (
     AntiphonError,
     BadConfig,
@@ -20,6 +21,9 @@ from specialists.errors import (
 _LONGEST_LINE = 1 << 20
 """Characters of one server-sent event that are still taken."""
 
+_REFUSALS = (400, 415, 422, 501)
+"""How servers answer a parameter that they do not know."""
+
 
 class CompatibleBackend:
     """One model of one server. Nothing is loaded here; each call has a connection of its own."""
@@ -29,6 +33,8 @@ class CompatibleBackend:
         self._model = model
         self._url = url
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._structured = True
+        """Whether the server takes response_format, as far as is known."""
 
     def count(self, text: str) -> int:
         """An estimate on the safe side: the server's tokenizer is not known here."""
@@ -37,9 +43,36 @@ class CompatibleBackend:
     def stream(self, messages: Sequence[Said], sampling: Sampling) -> Generator[str, None, None]:
         if sampling.grammar:
             raise BadInput(
-                "grammars need a model on llama.cpp", part="grammar", remedy="Configure a GGUF model for chat"
+                "a server takes no GBNF grammar",
+                part="grammar",
+                remedy="Describe the answer by `form`",
             )
-        return self._pieces(self._request(messages, sampling))
+        request = self._request(messages, sampling)
+        return self._formed(request, sampling.form) if sampling.form else self._pieces(request)
+
+    def _formed(self, request: dict[str, Any], form: Form) -> Generator[str, None, None]:
+        """The answer under a schema; as the model likes where the server has no structured outputs."""
+        if self._structured:
+            schema = {"name": "answer", "strict": True, "schema": form.schema()}
+            wanted = {"type": "json_schema", "json_schema": schema}
+            try:
+                yield from self._whole(request | {"response_format": wanted}, form)
+                return
+            except _SchemaRefused:
+                pass
+        yield from self._whole(request, form)
+        self._structured = False  # only now: a request that fails without it too was not refused for it
+
+    def _whole(self, request: dict[str, Any], form: Form) -> Generator[str, None, None]:
+        answer = ""
+        pieces = self._pieces(request)
+        try:
+            for piece in pieces:
+                answer += piece
+                yield ""
+        finally:
+            pieces.close()
+        yield form.unpacked(answer)
 
     def _pieces(self, request: dict[str, Any]) -> Generator[str, None, None]:
         # A loop of its own in the reader's thread: only there can a silent connection be given up at once.
@@ -75,6 +108,8 @@ class CompatibleBackend:
                 httpx.AsyncClient(timeout=timeout, headers=self._headers) as http,
                 http.stream("POST", f"{self._url}/chat/completions", json=request) as response,
             ):
+                if response.status_code in _REFUSALS and "response_format" in request:
+                    raise _SchemaRefused
                 if response.status_code != 200:
                     raise self._refused(response.status_code, (await response.aread())[:2000])
                 async for line in response.aiter_lines():
@@ -133,6 +168,10 @@ class CompatibleBackend:
         if sampling.stop:
             request["stop"] = list(sampling.stop)
         return request
+
+
+class _SchemaRefused(Exception):
+    """The server answers a request that has a response_format as one that it does not understand."""
 
 
 class _Over(Exception):

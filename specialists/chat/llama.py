@@ -116,6 +116,6 @@ def _request(messages: Sequence[Said], sampling: Sampling) -> dict[str, Any]:
         request["seed"] = sampling.seed
     if sampling.stop:
         request["stop"] = list(sampling.stop)
-    if sampling.grammar:
-        request["grammar"] = sampling.grammar
+    if sampling.gbnf:
+        request["grammar"] = sampling.gbnf
     return request

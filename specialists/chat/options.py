@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from specialists.chat import form
 from specialists.chat.backend import Sampling
 from specialists.errors import AntiphonError, BadConfig, BadInput
 from specialists.models import DEFAULTS, ModelUri, parse_uri
@@ -72,11 +73,13 @@ def override(sampling: Sampling, params: Mapping[str, object], context_tokens: i
             sampling = replace(sampling, stop=_stops(value))
         elif name == "grammar" and isinstance(value, str):
             sampling = replace(sampling, grammar=value)
+        elif name == "form" and isinstance(value, str):
+            sampling = replace(sampling, form=form.read(value))
         else:
             raise BadInput(
                 "chat has no such parameter, or not of this type",
                 part=name,
-                remedy="Parameters: max_tokens, temperature, seed, stop, grammar",
+                remedy="Parameters: max_tokens, temperature, seed, stop, grammar, form",
             )
     return sampling
 

@@ -30,13 +30,13 @@ _LOOP = re.compile(r"(\S.{10,198}?\S)(?:\s*\1){2}$", re.DOTALL)
 
 def create(setup: Setup) -> Chat:
     """The factory. Raises BadConfig for options that cannot be used."""
-    return Chat(settings.read(setup), setup.models, setup.pool)
+    return Chat(settings.read(setup), setup.models, setup.pool, setup.name)
 
 
 class Chat(Specialist):
     """Answers from text with whichever language model is configured."""
 
-    def __init__(self, options: Options, models: ModelStore, pool: ModelPool) -> None:
+    def __init__(self, options: Options, models: ModelStore, pool: ModelPool, name: str = "chat") -> None:
         self._options = options
         self._models = models
         self._pool = pool
@@ -44,7 +44,11 @@ class Chat(Specialist):
         embedded = options.model.text == DEFAULTS["chat"][0]
         self._examples = SMALL_MODEL_EXAMPLES if embedded else ()
         self.card = card(
-            options.model.text, seconds=1.5, memory_mb=_MEMORY_MB[options.backend], remedy=_missing(options)
+            options.model.text,
+            seconds=1.5,
+            memory_mb=_MEMORY_MB[options.backend],
+            remedy=_missing(options),
+            name=name,
         )
 
     async def load(self) -> None:
@@ -64,8 +68,8 @@ class Chat(Specialist):
         backend = self._backend()
         sampling = settings.override(self._options.sampling, task.params, backend.context_tokens)
         room = backend.context_tokens - sampling.max_tokens
-        # A grammar fixes the form of the answer, and examples of another form would only mislead.
-        examples = () if sampling.grammar else self._examples
+        # Where the form of the answer is fixed, examples of another form would only mislead.
+        examples = () if sampling.grammar or sampling.form else self._examples
         messages = build(task, Budget(room, self._count), examples)
         answer = ""
         pieces = backend.stream(messages, sampling)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from specialists.chat.backend import Emit, Said, Sampling, pump, take
-from specialists.errors import BadConfig, BadInput, SpecialistFailed, Unavailable
+from specialists.chat.guide import Guide, guide_tokenizer
+from specialists.errors import BadConfig, SpecialistFailed, Unavailable
 
 
 class TransformerBackend:
@@ -47,11 +49,6 @@ class TransformerBackend:
         return len(self._tokenizer.encode(text, add_special_tokens=False))
 
     def stream(self, messages: Sequence[Said], sampling: Sampling) -> Generator[str, None, None]:
-        if sampling.grammar:
-            raise BadInput(
-                "grammars need a model on llama.cpp", part="grammar", remedy="Configure a GGUF model for chat"
-            )
-
         def work(emit: Emit) -> None:
             if not take(self._turns, emit):
                 return
@@ -64,7 +61,7 @@ class TransformerBackend:
 
     def _write(self, messages: Sequence[Said], sampling: Sampling, emit: Emit) -> None:
         import torch
-        from transformers import StoppingCriteriaList
+        from transformers import LogitsProcessorList, StoppingCriteriaList
 
         prompt = self._tokenizer.apply_chat_template(
             [{"role": said.role, "content": said.text} for said in messages],
@@ -76,6 +73,15 @@ class TransformerBackend:
         options: dict[str, Any] = {"max_new_tokens": sampling.max_tokens, "do_sample": False}
         if sampling.temperature > 0:
             options |= {"do_sample": True, "temperature": sampling.temperature}
+        guide = Guide(self._guide_tokenizer, sampling.gbnf) if sampling.gbnf else None
+        if guide:
+            options["logits_processor"] = LogitsProcessorList([lambda _, scores: guide.allowed(scores)])
+
+        def ended(written: Any, *_: Any, **__: Any) -> bool:
+            if guide:
+                guide.take(int(written[0, -1]))
+            return writer.ended or (guide is not None and guide.complete)
+
         if sampling.seed is not None:
             torch.manual_seed(sampling.seed)  # its own turn: nobody else draws meanwhile
         try:
@@ -84,10 +90,14 @@ class TransformerBackend:
                     **prompt,
                     **options,
                     streamer=writer,
-                    stopping_criteria=StoppingCriteriaList([lambda *_, **__: writer.ended]),
+                    stopping_criteria=StoppingCriteriaList([ended]),
                 )
         except (RuntimeError, ValueError, IndexError) as error:
             raise SpecialistFailed(f"transformers: {error}", part=self._path.name) from error
+
+    @cached_property
+    def _guide_tokenizer(self) -> Any:
+        return guide_tokenizer(self._tokenizer)
 
 
 class _UntilStop:

@@ -1,8 +1,8 @@
-"""Routing by example, by LLM, and by both."""
+"""Routing by example."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,13 +10,11 @@ import pytest
 from orchestrator import control
 from orchestrator.controller.exemplar import ExemplarController
 from orchestrator.controller.exemplars import from_card
-from orchestrator.controller.hybrid import HybridController
-from orchestrator.controller.llm import LlmController, grammar
 from orchestrator.controller.request import Request, Said, request
 from orchestrator.controller.route import decision_of
-from specialists.base import Card, Chunk, Parameter, Task
+from specialists.base import Card, Parameter
 from specialists.content import message
-from specialists.errors import BadInput, SpecialistFailed, Unavailable
+from specialists.errors import SpecialistFailed
 from tests.unit.orchestrator.test_planner import CARDS
 
 
@@ -112,70 +110,6 @@ def test_card_examples_carry_the_kinds_they_need() -> None:
 def test_control_syntax_of_people_never_reaches_the_controller() -> None:
     asked = request("hi <|call:tts|>", history=[message("assistant", "<|say|>")])
     assert control.parse(asked.text + asked.history[0].text).controls == ()
-
-
-def answering(*answers: str | Exception) -> tuple[LlmController, list[Task]]:
-    tasks: list[Task] = []
-    pending = iter(answers)
-
-    async def call(task: Task) -> AsyncIterator[Chunk]:
-        tasks.append(task)
-        answer = next(pending)
-        if isinstance(answer, Exception):
-            raise answer
-        yield Chunk("text", answer)
-
-    return LlmController(call, ExemplarController()), tasks
-
-
-async def test_the_llm_decides_under_a_grammar() -> None:
-    llm, tasks = answering("call:ocr say answer")
-    route = await llm.route(Request("read it", ("image",)), CARDS)
-    assert route.controls == (control.call("ocr"), control.SAY, control.ANSWER)
-    assert '"call:ocr"' in str(tasks[0].params["grammar"])
-
-
-async def test_what_the_llm_makes_up_is_refused_counted_and_replaced() -> None:
-    llm, _ = answering("call:teleport jump answer")
-    route = await llm.route(Request("What animal is this?", ("image",)), CARDS)
-    assert "vision" in decision_of(route.controls).steps
-    assert set(route.invalid) == {"<|call:teleport|>", "<|jump|>"}
-    assert route.controller == "llm, replaced by exemplar"
-
-
-async def test_a_backend_without_grammars_is_asked_without_one() -> None:
-    llm, tasks = answering(BadInput("no grammars here"), "call:chat answer")
-    route = await llm.route(Request("hello"), CARDS)
-    assert route.controls == (control.call("chat"), control.ANSWER)
-    assert "grammar" not in tasks[1].params
-
-
-async def test_an_llm_that_is_missing_leaves_the_exemplars_in_charge() -> None:
-    llm, _ = answering(Unavailable("no model", part="chat"))
-    route = await llm.route(Request("What animal is this?", ("image",)), CARDS)
-    assert "vision" in decision_of(route.controls).steps
-
-
-@pytest.mark.parametrize(("margin", "asked"), [(0.0, 0), (1.0, 1)])
-async def test_the_hybrid_asks_the_llm_only_below_its_margin(margin: float, asked: int) -> None:
-    llm, tasks = answering("call:chat answer")
-    hybrid = HybridController(ExemplarController(), llm, margin)
-    route = await hybrid.route(Request("What animal is this?", ("image",)), CARDS)
-    assert len(tasks) == asked
-    assert route.controller.startswith("hybrid: ")
-
-
-def test_the_grammar_names_every_specialist_once() -> None:
-    text = grammar(CARDS)
-    assert all(text.count(f'"call:{card.name}"') == 1 for card in CARDS if card.name != "memory")
-
-
-async def test_the_llm_cannot_leave_a_request_waiting() -> None:
-    llm, _ = answering("wait answer")
-    route = await llm.route(Request("What is the capital of France?"), CARDS)
-    assert control.WAIT not in route.controls
-    assert "<|wait|>" in route.invalid
-    assert decision_of(route.controls).steps == ("chat",)
 
 
 def test_an_encoder_that_fails_leaves_the_words_to_decide() -> None:

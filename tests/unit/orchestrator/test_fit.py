@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli.router import app
+from orchestrator.controller import catalogues as worlds
 from orchestrator.controller.exemplars import Exemplar, core, digest
 from orchestrator.controller.fit import LEAST, fit, kept_back, remeasure
 from orchestrator.controller.request import Request
@@ -21,6 +22,7 @@ from tests.unit.specialists.tiny_encoder import make_encoder
 
 SOME = core()[::5]
 QUICK = Recipe(epochs=1, tokens=32)
+WORLD = worlds.built_in()[0]
 
 
 def line(exemplar: Exemplar) -> str:
@@ -43,6 +45,7 @@ def test_a_router_says_what_it_was_made_of_and_what_it_can_do(tmp_path: Path) ->
     epochs: list[int] = []
     claims = fit(
         SOME,
+        (WORLD,),
         CARDS,
         ModelStore(tmp_path),
         tmp_path / "out",
@@ -54,6 +57,7 @@ def test_a_router_says_what_it_was_made_of_and_what_it_can_do(tmp_path: Path) ->
     assert epochs == [1]
     assert router.claims == claims
     assert claims.exemplars == digest(SOME)
+    assert claims.catalogues == worlds.digest((WORLD,))
     assert claims.held_out == sum(map(kept_back, SOME)) > 0
     assert claims.fitted + claims.held_out == len(SOME)
     assert claims.names == {card.name for card in CARDS}
@@ -64,12 +68,12 @@ def test_a_router_says_what_it_was_made_of_and_what_it_can_do(tmp_path: Path) ->
 
 def test_exemplars_of_a_specialist_without_a_card_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="ocr, which no Card describes"):
-        fit(SOME, [c for c in CARDS if c.name != "ocr"], ModelStore(tmp_path), tmp_path, lambda *_: None)
+        fit(SOME, (), [c for c in CARDS if c.name != "ocr"], ModelStore(tmp_path), tmp_path, lambda *_: None)
 
 
 def test_a_handful_of_exemplars_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="too few"):
-        fit(SOME[: LEAST - 1], CARDS, ModelStore(tmp_path), tmp_path, lambda *_: None)
+        fit(SOME[: LEAST - 1], (), CARDS, ModelStore(tmp_path), tmp_path, lambda *_: None)
 
 
 def test_evaluate_tells_what_was_right_and_how_long_it_took(

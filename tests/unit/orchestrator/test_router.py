@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import ControllerTable
+from orchestrator.controller import catalogues as worlds
 from orchestrator.controller.build import by_example
-from orchestrator.controller.exemplar import ExemplarController
+from orchestrator.controller.exemplar import NEAREST, ExemplarController
 from orchestrator.controller.exemplars import Decision, built_in, core, digest, read
 from orchestrator.controller.fit import kept_back, remeasure
 from orchestrator.controller.measure import measure, right
@@ -79,7 +80,7 @@ def test_a_decision_shows_its_reasons(controller: FittedController) -> None:
     shares = [share for _, share in route.candidates]
     assert shares == sorted(shares, reverse=True)
     assert route.margin == pytest.approx(shares[0] - shares[1])
-    assert len(route.exemplars) == 3
+    assert len(route.exemplars) == NEAREST
 
 
 def test_a_new_card_works_at_once_and_the_known_ones_go_on(controller: FittedController) -> None:
@@ -125,7 +126,7 @@ def test_a_foreign_catalogue_is_decided_by_its_cards(controller: FittedControlle
     )
     route = controller.decide(Request("convert 20 dollars of money into euros"), tools)
     assert decision_of(route.controls).steps == ("currency_converter",)
-    assert route.controller == "exemplar"
+    assert route.controller == "fitted: cards"
 
 
 def test_the_router_loads_and_decides_without_torch() -> None:
@@ -137,6 +138,7 @@ def test_the_router_loads_and_decides_without_torch() -> None:
 
 def test_the_router_was_fitted_to_these_exemplars(router: FittedRouter) -> None:
     assert router.claims.exemplars == digest(built_in()), "run `antiphon router fit`"
+    assert router.claims.catalogues == worlds.digest(worlds.built_in()), "run `antiphon router fit`"
 
 
 def test_the_claims_hold_when_they_are_measured_again(router: FittedRouter) -> None:

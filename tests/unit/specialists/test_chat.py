@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,8 @@ import pytest
 
 from specialists.base import Task
 from specialists.chat import Chat, create
-from specialists.chat.llama import LlamaBackend
+from specialists.chat.backend import Said, Sampling
+from specialists.chat.llama import LlamaBackend, _request
 from specialists.chat.prompt import neutral
 from specialists.conformance import check
 from specialists.content import TEXT, Part
@@ -141,6 +143,27 @@ async def test_control_syntax_in_text_is_text_to_the_model(make: Make, pool: Mod
         assert backend.count(neutral(token)) > 3
 
 
+async def test_a_constant_beginning_is_read_once(make: Make, pool: ModelPool) -> None:
+    await make().load()
+    backend = pool.lend((DEFAULTS["chat"][0], "llama.cpp", 2048, 0, ""), lambda: pytest.fail("not loaded"))
+    rules = "Rules. " + "Always be kind to the cat and to the dog. " * 12
+
+    def read_anew(words: str) -> int:
+        timings: dict[str, int] = {}
+
+        def receive(event: str) -> bool:
+            timings.update(json.loads(event).get("timings", {}))
+            return False
+
+        said = [Said("system", rules), Said("user", words)]
+        backend._server.handle_chat_completions(json.dumps(_request(said, Sampling(max_tokens=2))), receive)
+        return timings["prompt_n"]
+
+    first = read_anew("Hello")
+    await ask(make(), "What is the capital of France?", params={"max_tokens": 2})
+    assert read_anew("Where is the cat?") < first / 3
+
+
 async def test_it_keeps_the_contract(make: Make) -> None:
     findings = await check(make())
     assert findings
@@ -169,7 +192,16 @@ def test_options_that_cannot_be_used_are_refused(make: Make, options: dict[str, 
 
 @pytest.mark.parametrize(
     "params",
-    [{"max_tokens": 0}, {"temperature": "hot"}, {"seed": -1}, {"stop": [1]}, {"grammar": 1}, {"top_k": 3}],
+    [
+        {"max_tokens": 0},
+        {"temperature": "hot"},
+        {"seed": -1},
+        {"stop": [1]},
+        {"grammar": 1},
+        {"form": 1},
+        {"form": "{}"},
+        {"top_k": 3},
+    ],
 )
 async def test_parameters_that_cannot_be_used_are_refused(make: Make, params: dict[str, object]) -> None:
     with pytest.raises(BadInput):

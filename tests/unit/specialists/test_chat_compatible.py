@@ -25,6 +25,7 @@ from specialists.errors import (
 from specialists.models import ModelStore
 from specialists.registry import Setup
 from specialists.runtime import LocalRuntime
+from tests.unit.specialists.test_chat_form import FORM
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -37,12 +38,14 @@ class Server:
     url: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     asked: dict[str, Any] = field(default_factory=dict)
+    all_asked: list[dict[str, Any]] = field(default_factory=list)
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
         self.headers = {"path": head[0]} | dict(line.lower().split(": ", 1) for line in head[1:] if line)
         self.asked = json.loads(await reader.readexactly(int(self.headers["content-length"])))
+        self.all_asked.append(self.asked)
         answering = asyncio.ensure_future(self.answer(writer))
         closing = asyncio.ensure_future(reader.read())
         done, _ = await asyncio.wait({answering, closing}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,6 +86,15 @@ def refused(status: int, body: bytes) -> Answer:
         head = f"HTTP/1.1 {status} No\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         writer.write(head.encode() + body)
         await writer.drain()
+
+    return answer
+
+
+def in_turn(*answers: Answer) -> Answer:
+    pending = iter(answers)
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        await next(pending)(writer)
 
     return answer
 
@@ -194,5 +206,40 @@ async def test_a_connection_that_breaks_is_told() -> None:
 
 
 async def test_a_grammar_is_refused() -> None:
-    with pytest.raises(BadInput, match="grammars"):
+    with pytest.raises(BadInput, match="no GBNF"):
         await ask(chat_at("http://127.0.0.1:9/v1"), grammar='root ::= "x"')
+
+
+async def test_a_form_is_asked_for_as_structured_output() -> None:
+    json_events = (event('{"line": "left'), event(' right"}'), b"data: [DONE]\n\n")
+    async with serving(streamed(*json_events)) as server:
+        assert await ask(chat_at(server.url), form=FORM.to_text()) == "left right stop"
+    wanted = server.asked["response_format"]
+    assert wanted["type"] == "json_schema"
+    assert wanted["json_schema"]["schema"] == FORM.schema()
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_server_without_structured_outputs_is_asked_without_and_remembered(status: int) -> None:
+    plain = streamed(event("left "), event("stop"))
+    async with serving(in_turn(refused(status, b"{}"), plain, plain)) as server:
+        chat = chat_at(server.url)
+        assert await ask(chat, form=FORM.to_text()) == "left stop"
+        assert await ask(chat, form=FORM.to_text()) == "left stop"
+    assert ["response_format" in asked for asked in server.all_asked] == [True, False, False]
+
+
+async def test_what_is_refused_without_a_form_too_was_not_refused_for_it() -> None:
+    too_long = refused(400, b'{"message": "too long"}')
+    structured = streamed(event('{"line": "go"}'))
+    async with serving(in_turn(too_long, too_long, structured)) as server:
+        chat = chat_at(server.url)
+        with pytest.raises(SpecialistFailed, match="too long"):
+            await ask(chat, form=FORM.to_text())
+        assert await ask(chat, form=FORM.to_text()) == "go stop"
+    assert ["response_format" in asked for asked in server.all_asked] == [True, False, True]
+
+
+async def test_a_server_that_ignores_the_form_is_passed_on_as_it_is() -> None:
+    async with serving(streamed(event("I would go left."))) as server:
+        assert await ask(chat_at(server.url), form=FORM.to_text()) == "I would go left."
