@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from memory import sound, uses
+from memory import corrections, sound, uses
 from memory.blobs import BlobStore
 from memory.database import Database
 from specialists.errors import BadInput, UnknownName
@@ -139,7 +139,7 @@ class SessionLog:
         return SessionInfo(*row)
 
     def delete(self, session: str) -> None:
-        """Delete a session: its events, its records, and the blobs that only they used.
+        """Delete a session: its events, its records, what was corrected in it, and the blobs only they used.
 
         Raises UnknownName when there is neither an event nor a record of it.
         """
@@ -147,6 +147,7 @@ class SessionLog:
         with self._database.write() as connection:
             events = connection.execute("DELETE FROM sessions WHERE name = ?", (name,)).rowcount
             records = connection.execute("DELETE FROM records WHERE session = ?", (name,)).rowcount
+            corrections.forget_session(connection, name)
         if not events and not records:
             raise _unknown(session)
         self._deleted()

@@ -141,7 +141,26 @@ CREATE TABLE event_blobs (
 CREATE INDEX event_blobs_by_event ON event_blobs (session, seq);
 """
 
-MIGRATIONS = (V1,)
+V2 = """
+-- How a person wants a request routed. `person` is the prefix of the person's sessions; `attachments`,
+-- `earlier` and `controls` are JSON arrays.
+CREATE TABLE corrections (
+    id           TEXT PRIMARY KEY,
+    person       TEXT NOT NULL,
+    text         TEXT NOT NULL,
+    attachments  TEXT NOT NULL,
+    earlier      TEXT NOT NULL,
+    controls     TEXT NOT NULL,
+    said         TEXT NOT NULL,
+    session      TEXT NOT NULL,
+    turn         INTEGER NOT NULL,
+    time         REAL NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX corrections_by_request ON corrections (person, text, attachments, earlier);
+CREATE INDEX corrections_by_session ON corrections (session);
+"""
+
+MIGRATIONS = (V1, V2)
 """The script at index n leads from version n to version n + 1."""
 
 VERSION = len(MIGRATIONS)

@@ -11,6 +11,7 @@ from typing import Self
 
 from memory import uses
 from memory.blobs import BlobStore
+from memory.corrections import Corrections
 from memory.database import Database
 from memory.ids import new_id
 from memory.index import VectorIndex
@@ -31,7 +32,7 @@ class MemoryStore:
     """Everything that is remembered. Any number of threads may share one, any number of processes a folder.
 
     What a call has stored when it returns survives the death of the process. `blobs` holds the bytes,
-    `log` the sessions' events.
+    `log` the sessions' events, `corrections` how people want their requests routed.
     """
 
     def __init__(self, path: Path, embed: Embed | None = None) -> None:
@@ -50,6 +51,7 @@ class MemoryStore:
         self._index = VectorIndex(self._database, path / "index.faiss")
         self._recall = Recall(self._database, self._vectors, self._index)
         self.log = SessionLog(self._database, self.blobs, self._clean)
+        self.corrections = Corrections(self._database)
         uses.collect(self._database, self.blobs)
 
     @classmethod

@@ -20,6 +20,7 @@ from urllib.parse import quote
 import httpx
 
 from memory.log import SessionInfo, session_name
+from orchestrator.budget import Budget
 from orchestrator.events import Event, from_dict
 from orchestrator.session import Attachment
 from specialists import errors
@@ -157,10 +158,14 @@ class RemoteSession:
         files: Sequence[Given] = (),
         voice: bool = False,
         speak: bool = False,
+        budget: Budget | None = None,
     ) -> AsyncIterator[Event]:
         """As the contract says. A file that cannot be read here raises BadInput before anything is sent."""
         given = {"images": images, "audio": audio, "video": video, "files": files}
         said = {"text": text, "voice": str(voice).lower(), "speak": str(speak).lower()}
+        if budget is not None:
+            limits = {"within": budget.seconds, "max_price": budget.price}
+            said |= {name: str(limit) for name, limit in limits.items() if limit is not None}
         with ExitStack() as stack:
             # Every field as a part: without files the form would not be multipart.
             parts: list[tuple[str, Any]] = [(name, (None, value)) for name, value in said.items()]

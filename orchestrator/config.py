@@ -10,6 +10,7 @@ from typing import Any, Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orchestrator.budget import Budget
 from specialists.chat.prompt import SYSTEM
 from specialists.errors import BadConfig
 from specialists.media import Limits
@@ -28,10 +29,19 @@ class EngineTable(_Table):
     system_prompt: str = SYSTEM
 
 
+class BudgetTable(_Table):
+    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Aimed at below `engine.turn_seconds`: what is nice to have is left out for it, never the answer."""
+    price: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Never planned beyond, in the unit in which the specialists state their prices."""
+
+
 class ControllerTable(_Table):
     kind: Literal["hybrid", "fitted", "exemplar", "llm"] = "hybrid"
     margin: float = Field(default=0.0, ge=0, le=1)
     """Hybrid: below this margin of the router the LLM decides between the candidates."""
+    ask_below: float = Field(default=0.1, ge=0, le=1)
+    """Below this margin the person is asked which of two meanings is meant; 0 never asks."""
 
 
 class MemoryTable(_Table):
@@ -61,17 +71,31 @@ class RayTable(_Table):
     """Of each specialist: so many, or from so many to so many, as calls come. One where nothing is said."""
 
 
+class TelemetryTable(_Table):
+    endpoint: str = Field(default="", pattern=r"^(https?://.+)?$")
+    """Base URL of a collector that takes OTLP over HTTP. Empty: what OTEL_EXPORTER_OTLP_ENDPOINT names."""
+    content: bool = False
+    """Whether spans hold what was said and found, not only names, figures and codes."""
+
+
 class Config(_Table):
     """Everything that can be set. `specialists` is open: each specialist checks its own table."""
 
     engine: EngineTable = EngineTable()
+    budget: BudgetTable = BudgetTable()
     controller: ControllerTable = ControllerTable()
     memory: MemoryTable = MemoryTable()
     speech: SpeechTable = SpeechTable()
     server: ServerTable = ServerTable()
     ray: RayTable = RayTable()
+    telemetry: TelemetryTable = TelemetryTable()
     limits: Limits = Limits()
     specialists: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @property
+    def allowed(self) -> Budget:
+        """What a turn may take when its request asks for nothing less."""
+        return Budget(self.engine.turn_seconds).tighter(Budget(self.budget.seconds, self.budget.price))
 
 
 def default_path() -> Path:

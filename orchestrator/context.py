@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 
 from memory.blobs import BlobStore
 from memory.store import MemoryStore
+from orchestrator.budget import Budget
 from orchestrator.config import Config
 from orchestrator.controller.route import Controller
 from orchestrator.door import Door
 from orchestrator.events import Event
+from orchestrator.history import Exchange
+from orchestrator.latency import Latency
 from orchestrator.session import Attachment
 from specialists.base import Card, Chunk, Task
 from specialists.content import Message, Part
+from specialists.errors import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +28,22 @@ class Services:
     call: Callable[[Task], AsyncIterator[Chunk]]
     cards: Callable[[], tuple[Card, ...]]
     costs: Callable[[], Mapping[str, float]]
+    """Seconds that a call usually takes (p50), by specialist; those never called are missing."""
+    latencies: Callable[[], Mapping[str, Latency]]
     controller: Controller
     memory: MemoryStore
     blobs: BlobStore
     door: Door
     clock: Callable[[], float]
+    observe: Callable[[Event], None] = lambda event: None
+    """Sees every Event of every session as it is recorded. Quick, and never raises."""
 
     def card(self, name: str) -> Card:
-        return next(card for card in self.cards() if card.name == name)
+        """The Card of that name. Raises Unavailable when it is gone since the plan was made."""
+        for card in self.cards():
+            if card.name == name:
+                return card
+        raise Unavailable("is not there any more", part=name)
 
 
 @dataclass(slots=True)
@@ -74,6 +86,9 @@ class TurnContext:
     started: float
     voice: bool = False
     speak: bool = False
+    budget: Budget = field(default_factory=Budget)
+    last: Exchange | None = None
+    """The exchange before, which this turn may correct."""
     keep: bool = True
     scope: str = ""
     """The prefix of the sessions whose memories this turn may see; all of them without one."""
@@ -89,6 +104,9 @@ class TurnContext:
     def mark(self, name: str) -> None:
         self.marks.setdefault(name, self.services.clock() - self.started)
 
-    @property
-    def seconds_left(self) -> float:
-        return max(0.0, self.services.config.engine.turn_seconds - (self.services.clock() - self.started))
+    def allowance(self, kept: float) -> float:
+        """Seconds that a call may take from now: those of a step, or fewer, so that the share `kept` of the
+        turn's time is left when it ends. Not above 0 when there are none left."""
+        engine = self.services.config.engine
+        gone = self.services.clock() - self.started
+        return min(engine.step_seconds, engine.turn_seconds * (1 - kept) - gone)

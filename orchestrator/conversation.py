@@ -6,21 +6,23 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from orchestrator import verbs
+from orchestrator.budget import Budget
 from orchestrator.context import BusyMeter, Services, TurnContext
 from orchestrator.events import Event, Heard, SessionOpened, TextDelta, TurnFinished
 from orchestrator.execution import Execution
 from orchestrator.graph import TurnGraph
-from orchestrator.history import History
+from orchestrator.history import History, Served
 from orchestrator.intake import Given, attachments
 from orchestrator.journal import Journal
 from orchestrator.session import Attachment
 from orchestrator.stream import Stream
+from orchestrator.wording import unfinished
 from specialists.content import Message
 from specialists.errors import AntiphonError, BadInput, DeadlineExceeded, Ours, Theirs
 from specialists.threads import in_thread
@@ -39,6 +41,7 @@ class _Turn:
     task: asyncio.Task[None] | None = None
     said: str = ""
     heard: str | None = None
+    begun: bool = False
     interrupted: bool = False
 
 
@@ -48,6 +51,7 @@ class _Sent:
     attachments: tuple[Attachment, ...]
     voice: bool
     speak: bool
+    budget: Budget = field(default_factory=Budget)
 
 
 class EngineSession:
@@ -96,24 +100,27 @@ class EngineSession:
         files: Sequence[Given] = (),
         voice: bool = False,
         speak: bool = False,
+        budget: Budget | None = None,
     ) -> AsyncIterator[Event]:
         await self.open()
         # A command line may hand on half characters, which no log can hold.
         text = text.encode("utf-8", "replace").decode()
-        sent = _Sent(text, attachments(images, audio, video, files), voice, speak)
+        given = attachments(images, audio, video, files)
+        sent = _Sent(text, given, voice, speak, budget or Budget())
         events: Stream[Event] = Stream()
-        async with self._starting:
-            await self.interrupt()
-            turn = self._turn = _Turn(self._history.turns + 1)
-            name = f"{self.name} turn {turn.number}"
-            turn.task = asyncio.create_task(self._run(turn, sent, events), name=name)
-            await asyncio.sleep(0)  # a task cancelled before its first step would never end its stream
+        turn: _Turn | None = None
         try:
+            async with self._starting:
+                await self.interrupt()
+                turn = self._turn = _Turn(self._history.turns + 1)
+                name = f"{self.name} turn {turn.number}"
+                turn.task = asyncio.create_task(self._run(turn, sent, events), name=name)
             async for event in events:
                 yield event
             await turn.task
-        finally:
-            await self._stop(turn)
+        finally:  # whoever leaves while the turn begins leaves none behind either
+            if turn is not None:
+                await self._stop(turn)
 
     async def open(self) -> None:
         """Read the session's log, once. A turn that a killed process left open is closed as interrupted."""
@@ -174,7 +181,8 @@ class EngineSession:
             return
         if not turn.interrupted:
             turn.interrupted = True
-            task.cancel()
+            if turn.begun:  # a task cancelled before its first step never gets to say that it is over
+                task.cancel()
         # Waiting, not awaiting: cancelling the one who stops a turn must not leave the turn half stopped.
         await asyncio.wait([task])
 
@@ -199,6 +207,7 @@ class EngineSession:
 
     def _record(self, event: Event) -> Event:
         numbered = self._journal.record(event)
+        self._services.observe(numbered)
         self._history = self._history.after(numbered)
         return numbered
 
@@ -212,11 +221,13 @@ class EngineSession:
             attachments=sent.attachments,
             history=self._history.messages[-HISTORY_MESSAGES:],
             earlier=self._history.media,
+            last=self._history.last,
             emit=emit,
             flush=self._journal.flush,
             started=services.clock(),
             voice=sent.voice,
             speak=sent.speak,
+            budget=sent.budget.tighter(services.config.allowed),
             keep=self._keep,
             scope=self.scope,
             busy=BusyMeter(services.clock),
@@ -232,15 +243,19 @@ class EngineSession:
 
         context = self._context(turn, sent, emit)
         outcome = "failed"
+        turn.begun = True
+        if turn.interrupted and (task := asyncio.current_task()) is not None:
+            task.cancel()
         try:
-            outcome = await self._answer(context)
-        except asyncio.CancelledError:
+            outcome = await self._answer(context, turn)
+        except asyncio.CancelledError as error:
+            if not _being_cancelled():  # it came from inside: nobody stopped this turn
+                raise self._tell_bug(context, turn, error) from error
             if not turn.interrupted:
                 raise
             outcome = "interrupted"
-        except Exception as error:
-            problem = Ours(f"{type(error).__name__}: {error}", part="turn", remedy="Please report this")
-            emit(verbs.problem(context, problem))
+        except BaseException as error:
+            self._tell_bug(context, turn, error)
             raise
         finally:
             try:
@@ -274,7 +289,7 @@ class EngineSession:
             return record
         return await self._replace_reply(turn.number, record, kept)
 
-    async def _answer(self, context: TurnContext) -> str:
+    async def _answer(self, context: TurnContext, turn: _Turn) -> str:
         """Run the graph within the turn's time; the outcome. What is theirs is told as its problem."""
         seconds = self._services.config.engine.turn_seconds
         try:
@@ -284,16 +299,28 @@ class EngineSession:
             if not limit.expired():
                 raise
             error = DeadlineExceeded(f"the turn did not finish within {seconds:g} s", part="turn")
-            context.emit(verbs.problem(context, error))
+            self._tell(context, turn, error)
             return "failed"
         except Theirs as error:
-            context.emit(verbs.problem(context, error))
+            self._tell(context, turn, error)
             return "failed"
         if "answered" not in state:
             return "waited"
         if state["answered"].complete:
             return "answered"
-        return "partial" if context.calls or context.reused else "failed"
+        given = state["answered"].given or context.calls or context.reused
+        return "partial" if given else "failed"
+
+    def _tell(self, context: TurnContext, turn: _Turn, error: AntiphonError) -> None:
+        """Say in the reply itself, behind what stands there, why there is no more of it."""
+        apart = "\n\n" if turn.said.strip() else ""
+        context.emit(TextDelta(turn=turn.number, text=apart + unfinished(error)))
+        context.emit(verbs.problem(context, error))
+
+    def _tell_bug(self, context: TurnContext, turn: _Turn, error: BaseException) -> Ours:
+        bug = Ours(f"{type(error).__name__}: {error}", part="turn", remedy="Please report this")
+        self._tell(context, turn, bug)
+        return bug
 
     def _behind(self, chore: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(chore, name=f"{self.name} chore")
@@ -325,6 +352,11 @@ class EngineSession:
         )
 
 
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def _locked(folder: Path, name: str) -> FileLock:
     """The lock of a session. Raises BadInput when another process has the session open."""
     locks = folder / "locks"
@@ -342,4 +374,7 @@ def _locked(folder: Path, name: str) -> FileLock:
 def with_history(history: Sequence[Message]) -> History:
     """The history of a session that begins with earlier messages from somewhere else."""
     media = tuple(part for message in reversed(history) for part in reversed(message.media))
-    return History(said=tuple((0, message) for message in history), media=media)
+    answered = any(message.role == "assistant" for message in history[-1:])
+    return History(
+        said=tuple((0, message) for message in history), media=media, served=Served(0) if answered else None
+    )

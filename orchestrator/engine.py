@@ -15,21 +15,29 @@ from weakref import WeakSet, WeakValueDictionary
 
 from memory.log import SessionInfo, session_name
 from memory.store import MemoryStore
+from orchestrator.arguments import with_arguments
+from orchestrator.budget import Budget
 from orchestrator.config import Config, load
 from orchestrator.context import Services
 from orchestrator.controller.build import by_example, controller
+from orchestrator.controller.corrected import CorrectedController
 from orchestrator.controller.features import Embed
 from orchestrator.controller.request import Request, request
-from orchestrator.controller.route import Route, decision_of
+from orchestrator.controller.route import Controller, Route, decision_of
 from orchestrator.conversation import EngineSession, with_history
+from orchestrator.corrections import Corrections
 from orchestrator.door import Door
 from orchestrator.graph import TurnGraph
+from orchestrator.history import without_findings
+from orchestrator.latency import Latencies
 from orchestrator.plan import Plan
 from orchestrator.planner import plan as make_plan
 from orchestrator.recall import Memory
+from orchestrator.telemetry import Telemetry, telemetry
+from orchestrator.tradeoffs import first_choices, fit_to_budget
 from orchestrator.vectors import cached
 from specialists.base import Card, Chunk, Task
-from specialists.content import TEXT, Kind, Message
+from specialists.content import TEXT, Kind, Message, Part
 from specialists.embed import encoder
 from specialists.errors import AntiphonError, BadInput
 from specialists.models import ModelStore
@@ -48,7 +56,13 @@ RECENT_SESSIONS = 64
 class Orchestrator:
     """One assistant: `async with Orchestrator.open(config) as o: session = o.session("trip")`."""
 
-    def __init__(self, config: Config, runtime: Runtime | None = None, embed: Embed | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        runtime: Runtime | None = None,
+        embed: Embed | None = None,
+        controller: Controller | None = None,
+    ) -> None:
         sleep_while_waiting()
         self.config = config
         self.models = ModelStore(config.engine.models)
@@ -56,31 +70,42 @@ class Orchestrator:
         self.runtime: Runtime = runtime or build(self.models, config.specialists, config.limits, pool)
         self._encoder = encoder(self.models, config.specialists.get("embed"), pool)
         self._embed = embed
+        self._controller = controller
         self._door = Door()
         self._sessions: WeakValueDictionary[str, EngineSession] = WeakValueDictionary()
         # A server runs for weeks: a session that nobody holds is let go, and opens again from its log.
         self._passing: WeakSet[EngineSession] = WeakSet()
         self._recent: deque[EngineSession] = deque(maxlen=RECENT_SESSIONS)
         self._warming: asyncio.Task[None] | None = None
-        self._seconds: dict[str, float] = {}
-        """Moving averages of what calls took, in seconds."""
+        self.latencies = Latencies(config.engine.data / Latencies.FILE)
+        self._saving: asyncio.Task[None] | None = None
+        self.telemetry: Telemetry | None = None
 
     @classmethod
     def open(
-        cls, config: Config | None = None, *, runtime: Runtime | None = None, embed: Embed | None = None
+        cls,
+        config: Config | None = None,
+        *,
+        runtime: Runtime | None = None,
+        embed: Embed | None = None,
+        controller: Controller | None = None,
     ) -> Self:
         """An engine for `async with`. Without a configuration, the user's own or the defaults.
 
-        `runtime` replaces the specialists of the configuration, `embed` its text encoder. Without the
-        encoder's model routing goes by words alone and recall is lexical: commands fetch it beforehand.
+        `runtime` replaces the specialists of the configuration, `embed` its text encoder, `controller` what
+        routes. Without the encoder's model routing goes by words alone and recall is lexical: commands fetch
+        it beforehand.
         """
-        return cls(config or load(), runtime, embed)
+        return cls(config or load(), runtime, embed, controller)
 
     async def __aenter__(self) -> Self:
         folder = self.config.engine.data
+        self.telemetry = await in_thread(telemetry, self.config.telemetry)
+        await self._door(self.latencies.load)
         embed = self._embed or (self._encoder.encode if self._encoder.installed() else None)
         self.store = await self._door(MemoryStore.open, folder / "memory", embed)
         self.blobs = self.store.blobs
+        self.corrections = Corrections(self.store.corrections, self._door)
         self._internal = LocalRuntime([Memory(self.store, self._door)])
         self._exemplars = by_example(
             self.config.controller,
@@ -90,12 +115,19 @@ class Orchestrator:
             config=self.config,
             call=self._call,
             cards=self.cards,
-            costs=lambda: self._seconds,
-            controller=controller(self.config.controller, self._exemplars, self._call),
+            costs=self._costs,
+            latencies=lambda: self.latencies.expected(self.cards()),
+            # What routing asks of the chat model is short: it would say nothing of how long an answer takes.
+            controller=CorrectedController(
+                self._controller or controller(self.config.controller, self._exemplars, self._run),
+                self.corrections.of,
+                embed,
+            ),
             memory=self.store,
             blobs=self.blobs,
             door=self._door,
             clock=time.perf_counter,
+            observe=self.telemetry.take if self.telemetry is not None else lambda event: None,
         )
         self._graph = TurnGraph()
         return self
@@ -106,6 +138,9 @@ class Orchestrator:
         async with contextlib.AsyncExitStack() as closing:  # in reverse order, each whatever the others do
             closing.callback(self._door.close)
             closing.push_async_callback(self._door, self.store.close)
+            closing.push_async_callback(self._save_latencies)
+            if self.telemetry is not None:
+                closing.push_async_callback(self.telemetry.close)
             closing.push_async_callback(self.runtime.close)
             for session in [*self._sessions.values(), *self._passing]:
                 closing.push_async_callback(session.close)
@@ -124,6 +159,7 @@ class Orchestrator:
             card = next((card for card in self.runtime.cards() if card.name == name), None)
             if card is not None and card.available:
                 await self.runtime.load(name)
+                self.latencies.warmed(card)
 
     def warm_behind(self, *names: str) -> None:
         """The same, in the background; what fails is said in the log and again when it is called."""
@@ -158,33 +194,65 @@ class Orchestrator:
         """The sessions there are."""
         return list(await self._door(self.store.log.sessions))
 
-    async def route(self, text: str, kinds: Sequence[Kind] = (), history: Sequence[Message] = ()) -> Route:
-        """What the controller would decide."""
-        return await self._services.controller.route(request(text, kinds, history), self.cards())
+    async def route(
+        self, text: str, kinds: Sequence[Kind] = (), history: Sequence[Message] = (), scope: str = ""
+    ) -> Route:
+        """What the controller would decide for the person whose sessions have this scope."""
+        asked = request(text, kinds, without_findings(history), scope)
+        return await self._services.controller.route(asked, first_choices(self.cards()))
 
     async def plan(
-        self, text: str, kinds: Sequence[Kind] = (), history: Sequence[Message] = ()
+        self,
+        text: str,
+        kinds: Sequence[Kind] = (),
+        history: Sequence[Message] = (),
+        budget: Budget | None = None,
+        scope: str = "",
     ) -> tuple[Plan, Route]:
-        """What would be done, without doing it. `kinds` are those of the attachments."""
-        chosen = await self.route(text, kinds, history)
+        """What would be done for the person of this scope, without doing it. `kinds` are those of the
+        attachments."""
+        chosen = await self.route(text, kinds, history, scope)
         earlier = [part.kind for said in history for part in said.media if part.kind not in kinds]
         decision = decision_of(chosen.controls)
         parts = [TEXT, *kinds, *dict.fromkeys(earlier)]
-        return make_plan(decision, parts, self.cards(), costs=self._seconds), chosen
+        planned = make_plan(
+            decision, parts, first_choices(self.cards()), costs=self._costs(), hints=chosen.hints
+        )
+        allowed = (budget or Budget()).tighter(self.config.allowed)
+        fitted = fit_to_budget(planned, self.cards(), self._services.latencies(), allowed)
+        return with_arguments(fitted, text, [Part(kind) for kind in parts], self.cards()), chosen
 
     async def health(self) -> Mapping[str, Health]:
         """How each specialist does."""
         return {**await self.runtime.health(), **await self._internal.health()}
 
-    async def _call(self, task: Task) -> AsyncIterator[Chunk]:
+    def _costs(self) -> Mapping[str, float]:
+        return {name: latency.p50 for name, latency in self.latencies.expected(self.cards()).items()}
+
+    async def _run(self, task: Task) -> AsyncIterator[Chunk]:
         inside = any(card.name == task.specialist for card in self._internal.cards())
         answer = (self._internal if inside else self.runtime).run(task)
-        began = time.perf_counter()
         async with contextlib.aclosing(answer) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
                 yield chunk
-        seconds = time.perf_counter() - began
-        self._seconds[task.specialist] = 0.8 * self._seconds.get(task.specialist, seconds) + 0.2 * seconds
+
+    async def _call(self, task: Task) -> AsyncIterator[Chunk]:
+        """A call of a turn: how long it takes counts, if it finishes."""
+        card = next((card for card in self.cards() if card.name == task.specialist), None)
+        began, first = time.perf_counter(), None
+        async with contextlib.aclosing(self._run(task)) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                first = first or time.perf_counter() - began
+                yield chunk
+        if card is not None:
+            self.latencies.note(card, time.perf_counter() - began, first)
+        if self.latencies.due and (self._saving is None or self._saving.done()):
+            self._saving = asyncio.create_task(self._door(self.latencies.save), name="latencies")
+
+    async def _save_latencies(self) -> None:
+        if self._saving is not None:
+            await self._saving
+        await self._door(self.latencies.save)
 
     async def _warm_quietly(self, names: Sequence[str]) -> None:
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from orchestrator.plan import Plan
+from orchestrator.plan import Plan, Step
 from specialists.content import Anchor, Kind, Message, Part
 from specialists.errors import AntiphonError
 
@@ -53,6 +53,24 @@ class PartRejected(_Base):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Corrected(_Base):
+    """The person corrects how the request of turn `of` was served, so this turn serves that request anew.
+
+    `request` are its words, empty where it had none. It was routed by `before` and is now by `controls`.
+    `correction` is the id under which this is remembered for the person, empty where it is not: in a session
+    that is not kept, or when the same is done again. Records of `unwanted` are not reused for it.
+    """
+
+    type: Literal["turn.corrected"] = "turn.corrected"
+    of: int
+    request: str
+    before: tuple[str, ...]
+    controls: tuple[str, ...]
+    correction: str = ""
+    unwanted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HitSummary:
     """A memory hit as a trace shows it."""
 
@@ -82,6 +100,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How much a request asks for one specialist, in 0..1, and the words of it that do."""
+
+    specialist: str
+    score: float
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Routed(_Base):
     """The controller's decision: its control tokens, and why."""
 
@@ -91,15 +118,42 @@ class Routed(_Base):
     margin: float
     candidates: tuple[Candidate, ...] = ()
     exemplars: tuple[str, ...] = ()
+    exemplar_controls: tuple[str, ...] = ()
+    """What serves each of `exemplars`, in their order; empty where nobody knows it any more."""
+    asked: tuple[Asked, ...] = ()
+    """Where specialists were chosen by what they say they do: how much each was asked for, the most first."""
     invalid: tuple[str, ...] = ()
     """Tokens that were refused: unknown, or not servable in this turn."""
+    emitted: tuple[str, ...] = ()
+    """What a chat model wrote where one was asked, word by word."""
+    repaired: bool = False
+    """Whether it had to be asked a second time, and that helped."""
     seconds: float = 0.0
+    model_seconds: float = 0.0
+    """How much of it was the chat model's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEstimate:
+    """What a step is expected to take: seconds at p50 and p95, and price in the unit of `Card.cost.price`.
+
+    So many finished `calls` stand behind the seconds; where there are none, the Card's own figure.
+    """
+
+    step: str
+    p50: float
+    p95: float
+    price: float = 0.0
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned(_Base):
+    """What will be done, and what each step of it is expected to take."""
+
     type: Literal["turn.planned"] = "turn.planned"
     plan: Plan
+    estimates: tuple[StepEstimate, ...] = ()
     seconds: float = 0.0
 
 
@@ -164,6 +218,18 @@ def step_failed(
         remedy=error.remedy,
         then=then,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replanned(_Base):
+    """The step `cause` failed or came to nothing, for the `reason`, so the plan changes: the steps that
+    nothing is left to work on are `dropped`, and `instead` runs in its place where a step can."""
+
+    type: Literal["turn.replanned"] = "turn.replanned"
+    cause: str
+    reason: str
+    dropped: tuple[Step, ...] = ()
+    instead: Step | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +328,7 @@ Event = (
     SessionOpened
     | TurnStarted
     | PartRejected
+    | Corrected
     | Recalled
     | Routed
     | Planned
@@ -269,6 +336,7 @@ Event = (
     | StepProgress
     | StepFinished
     | StepFailed
+    | Replanned
     | TextDelta
     | SpeechDelta
     | MediaReady

@@ -1,62 +1,39 @@
 """Execution: the steps of a Plan, run in parallel where they do not depend on each other.
 
 Each step is one task that ends in a result or an error, never in neither: the deadline of the step and of
-the turn bound it. A step that fails is tried once more where that can help, then an alternative is tried,
-then its dependents go on with what there is.
+the turn bound it. A step that fails is tried once more where that can help, then an alternative is tried.
+Where a step fails or comes to nothing, those that nothing is left to work on are dropped, and what can
+answer in its place runs instead.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 
-from memory.records import Record, evidence_key
+from memory.records import Record
+from orchestrator.calls import Stopped, answer
 from orchestrator.context import TurnContext
-from orchestrator.events import MediaReady, StepFinished, StepProgress, StepStarted, step_failed
-from orchestrator.plan import SPEAKS, PartRef, Plan, Step
-from orchestrator.stream import Stream
-from orchestrator.wording import nothing_found
+from orchestrator.events import MediaReady, Replanned, StepFinished, StepProgress, StepStarted, step_failed
+from orchestrator.evidence import Evidence
+from orchestrator.made import made
+from orchestrator.plan import SPEAKS, PartRef, Plan, ResultRef, Step, answering
+from orchestrator.retries import with_retries
+from orchestrator.run import Run
+from orchestrator.tradeoffs import alternatives
+from orchestrator.wording import could_not, nothing_fitting, nothing_found
 from specialists.base import Card, Chunk, Task
-from specialists.content import IMAGE, TEXT, Anchor, Message, Part, message, text_part
-from specialists.errors import (
-    AntiphonError,
-    Ours,
-    SpecialistFailed,
-    Theirs,
-    Unavailable,
-)
+from specialists.content import IMAGE, TEXT, Message, Part, message, text_part
+from specialists.errors import AntiphonError, Theirs, Unavailable
+from specialists.threads import in_thread
 
 RECALLS = "memory"
 """The specialist that recalls; it is told whose memories it may tell."""
 
-RETRY_WAIT_SECONDS = (0.05, 0.25)
-
-
-@dataclass(slots=True)
-class Run:
-    """One step under way: its chunks as they come, then its text, its media, and its error if it failed."""
-
-    step: Step
-    chunks: Stream[Chunk] = field(default_factory=Stream)
-    parts: tuple[Part, ...] = ()
-    error: AntiphonError | None = None
-    blocked: bool = False
-    """True when it could not start because what it works on failed: that failure is the one to tell."""
-    reused: bool = False
-    nothing: str = ""
-    """The sentence that says so when the specialist came back with nothing."""
-
-    @property
-    def text(self) -> str:
-        """What it found, or the sentence that says that it found nothing."""
-        return self.found or self.nothing
-
-    @property
-    def found(self) -> str:
-        return "".join(chunk.text for chunk in self.chunks.items)
+KEPT_TO_REPLY = 0.1
+"""This share of a turn's time is not the steps': in it the reply says, and speaks, what came of them."""
 
 
 class Execution:
@@ -65,9 +42,15 @@ class Execution:
     def __init__(self, context: TurnContext) -> None:
         self._context = context
         self._tasks: list[asyncio.Task[None]] = []
+        self._given_at_once: set[str] = set()
+        """The steps whose words the person gets while they come: those cannot be taken back."""
+        self._cards: dict[str, Card] = {}
         self.runs: dict[str, Run] = {}
+        self.instead: dict[str, Run] = {}
+        """What runs in place of a step that came to nothing, by that step."""
         self.parts: tuple[Part, ...] = ()
         self.plan = Plan()
+        self._evidence = Evidence(context)
 
     async def __aenter__(self) -> Execution:
         return self
@@ -77,98 +60,132 @@ class Execution:
     ) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        again: asyncio.CancelledError | None = None
+        while at_work := [task for task in self._tasks if not task.done()]:
+            # Whoever is cancelled here waits all the same: no step may outlive its turn.
+            try:
+                await asyncio.wait(at_work)
+            except asyncio.CancelledError as cancelled:
+                again = cancelled
+        if again is not None:
+            raise again
 
-    def start(self, plan: Plan, parts: Sequence[Part]) -> None:
-        """Start every step but the one that speaks."""
+    def start(self, plan: Plan, parts: Sequence[Part], unwanted: Collection[str] = ()) -> None:
+        """Start every step but the one that speaks. `parts` begin with the words; records of the ids in
+        `unwanted` are not reused."""
         self.plan = plan
         self.parts = tuple(parts)
-        self.runs = {step.id: Run(step) for step in plan.steps}
+        self._evidence = Evidence(self._context, unwanted)
+        self.runs = {step.id: Run(step, step.specialist) for step in plan.steps}
+        self._cards = {card.name: card for card in self._context.services.cards()}
+        self._given_at_once = {step.id for step in answering(plan, self._cards)}
         for step in plan.steps:
             if step.specialist != SPEAKS:
-                self._tasks.append(asyncio.create_task(self._guard(self.runs[step.id]), name=step.id))
+                self._spawn(self.runs[step.id])
 
-    async def settled(self, steps: Sequence[str]) -> None:
-        """Wait until the named steps are done, and raise what is a bug rather than a failure."""
-        for step in steps:
-            await self.runs[step].chunks.wait_closed()
+    @property
+    def _words(self) -> str:
+        """What is asked for, in the person's words."""
+        return self.parts[0].text
+
+    async def settled(self, runs: Sequence[Run]) -> None:
+        """Wait until these are over, and raise what is a bug rather than a failure."""
+        for run in runs:
+            await run.chunks.wait_closed()
         for task in self._tasks:
             if task.done() and not task.cancelled() and (bug := task.exception()) is not None:
                 raise bug
 
+    def of(self, steps: Sequence[Step]) -> list[Run]:
+        """The runs of these steps, less the one that speaks."""
+        return [self.runs[step.id] for step in steps if step.specialist != SPEAKS]
+
+    def worked_on(self, run: Run) -> bool:
+        """Whether a later step had the result of this one, or the lack of it, before it."""
+        return any(not self.runs[later.id].dropped for later in self._later(run.step))
+
+    def _later(self, step: Step) -> list[Step]:
+        return [later for later in self.plan.dependents(step.id) if later.specialist != SPEAKS]
+
+    def _spawn(self, run: Run) -> None:
+        name = f"{self._context.session} turn {self._context.number} {run.step.id}"
+        self._tasks.append(asyncio.create_task(self._guard(run), name=name))
+
     async def _guard(self, run: Run) -> None:
         try:
-            await self._run(run)
-        except Theirs as error:
-            run.error = error
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            # Nobody stopped us: the call was cancelled from elsewhere, and its step has no answer.
-            run.error = SpecialistFailed("was stopped", part=run.step.specialist)
+            try:
+                await self._run(run)
+            except Theirs as error:
+                run.error = error
+                self._failed(run, error, "give up")
+            run.over = True
+            self._replan(run)
         finally:
             run.chunks.close()
 
     async def _run(self, run: Run) -> None:
         for name in run.step.after:
             await self.runs[name].chunks.wait_closed()
+        if run.dropped or self._pointless(run.step):
+            return
         card = self._context.services.card(run.step.specialist)
-        run.blocked = self._blocked(run.step)
-        if run.blocked:
-            raise Unavailable("what it works on could not be obtained", part=run.step.specialist)
         task = self._task(run.step)
-        key = self._key(card, task) if any(part.blob for part in task.parts) else ""
-        record = await self._known(key)
+        record = await self._evidence.known(self._evidence.key(card, task))
         if record is not None:
             self._reuse(run, record, task)
             return
         started = self._context.services.clock()
         card, task, label = await self._try(run, card, task)
         self._context.calls.append(card.name)
-        key = self._key(card, task) if key else ""
-        stored = await self._keep(run, card, task, key, label)
+        key, stored = self._evidence.key(card, task), await self._evidence.keep(run, card, task, label)
         self._finish(run, card.name, self._context.services.clock() - started, key=key, record=stored)
 
     async def _try(self, run: Run, card: Card, task: Task) -> tuple[Card, Task, str]:
-        """The call, a second try where it may help, then an alternative: who answered, and the label of
+        """The call, further tries where they may help, then an alternative: who answered, and the label of
         its last chunk. Raises the last error."""
-        attempts: list[tuple[Card, Task]] = [(card, task)]
-        if card.idempotent and card.available:
-            attempts.append((card, replace(task, id=f"{task.id}-again")))
-        attempts += [
-            (other, replace(task, id=f"{task.id}-{other.name}", specialist=other.name))
-            for other in self._alternatives(card)
-        ]
-        for number, (current, attempt) in enumerate(attempts, start=1):
-            try:
-                return current, attempt, await self._call(run, attempt, number)
-            except Theirs as error:
-                following = attempts[number][0] if number < len(attempts) else None
-                if following is card and not isinstance(error, SpecialistFailed):
-                    attempts.pop(number)  # a second try would fail the same way
-                    following = attempts[number][0] if number < len(attempts) else None
-                if run.chunks.items or run.parts:
-                    following = None  # what was already given out cannot be taken back
-                context = self._context
-                context.emit(
-                    step_failed(context.number, run.step.id, current.name, error, _then(following, card))
-                )
-                if following is None:
-                    raise
-                if following is card:
-                    await asyncio.sleep(random.uniform(*RETRY_WAIT_SECONDS))
-        raise Ours("ran out of attempts without an error", part=run.step.id)
+        try:
+            return card, task, await self._tries(run, card, task)
+        except Theirs as error:
+            other = self._alternative(run, card, error)
+            if other is None:
+                raise
+            self._failed(run, error, f"fallback:{other.name}")
+        run.chunks.clear()
+        run.specialist = other.name
+        task = replace(task, specialist=other.name)
+        return other, task, await self._tries(run, other, task)
 
-    async def _call(self, run: Run, task: Task, attempt: int) -> str:
+    async def _tries(self, run: Run, card: Card, task: Task) -> str:
+        clock = self._context.services.clock
+        seconds = self._context.allowance(KEPT_TO_REPLY)
+        until = clock() + seconds
+
+        async def call() -> str:
+            run.tries += 1
+            run.chunks.clear()
+            name = task.id if run.tries == 1 else f"{task.id}-{run.tries}"
+            return await self._call(run, card, replace(task, id=name, deadline=until - clock()))
+
+        return await with_retries(
+            call,
+            card,
+            seconds,
+            may_repeat=lambda: not self._given_out(run),
+            retrying=lambda error: self._failed(run, error, "retry"),
+        )
+
+    def _given_out(self, run: Run) -> bool:
+        """Whether the person has something of it already, which cannot be taken back."""
+        return bool(run.parts) or (bool(run.chunks.items) and run.step.id in self._given_at_once)
+
+    async def _call(self, run: Run, card: Card, task: Task) -> str:
         context = self._context
         context.emit(
-            StepStarted(turn=context.number, step=run.step.id, specialist=task.specialist, attempt=attempt)
+            StepStarted(turn=context.number, step=run.step.id, specialist=card.name, attempt=run.tries)
         )
-        limit = min(context.services.config.engine.step_seconds, context.seconds_left)
         label = ""
-        with context.busy:
-            async for chunk in context.services.call(replace(task, deadline=limit)):
+        async with answer(context, task) as chunks:
+            async for chunk in chunks:
                 label = chunk.label
                 if chunk.data:
                     await self._take_media(run, chunk)
@@ -179,13 +196,86 @@ class Execution:
             run.nothing = nothing_found(label, task.specialist, task.parts)
         return label
 
+    def _failed(self, run: Run, error: AntiphonError, then: str) -> None:
+        context = self._context
+        context.emit(step_failed(context.number, run.step.id, run.specialist, error, then))
+
+    def _replan(self, run: Run) -> None:
+        """Where a step came to nothing: drop what has nothing to work on, start what can answer instead."""
+        if run.dropped:
+            return
+        lost = self._lose(run)
+        if lost and run.error is None and not run.nothing:
+            run.nothing = nothing_fitting(run.specialist, [step.specialist for step in lost])
+        instead = self._in_place_of(run) if run.empty and run.error is None else None
+        if instead is not None:
+            self.instead[run.step.id] = Run(instead, instead.specialist)
+            self._given_at_once.add(instead.id)
+            self._spawn(self.instead[run.step.id])
+        if lost or instead:
+            reason = could_not(run.specialist, run.error) if run.error else run.nothing
+            self._context.emit(
+                Replanned(
+                    turn=self._context.number,
+                    cause=run.step.id,
+                    reason=reason,
+                    dropped=tuple(lost),
+                    instead=instead,
+                )
+            )
+
+    def _lose(self, cause: Run) -> list[Step]:
+        """Mark the steps that this leaves nothing to work on, those behind them included."""
+        lost = []
+        for step in self.plan.steps:  # every step stands after those it needs
+            run = self.runs[step.id]
+            if step.specialist == SPEAKS or run.over or run.dropped:
+                continue
+            if all(self.runs[name].over for name in step.after) and self._pointless(step):
+                run.dropped, run.over = cause.step.id, True
+                lost.append(step)
+        return lost
+
+    def _pointless(self, step: Step) -> bool:
+        """Whether the step was to work on what others found, and they found nothing."""
+        if not step.after:
+            return False
+        if any(isinstance(ref, ResultRef) for ref in step.inputs):
+            return not self._material(step)
+        return all(self.runs[name].empty for name in step.after)
+
+    def _in_place_of(self, run: Run) -> Step | None:
+        """A step that puts the person's own request to the media in which this one found nothing.
+
+        Only to a specialist that says it takes instructions: one that ignores them would answer a question
+        that nobody asked.
+        """
+        planned = run.step.id in self.runs  # for what runs instead already, nothing else does
+        if not planned or not self._words.strip() or not {"text", "speech"} & set(self.plan.outputs):
+            return None
+        used = {step.specialist for step in self.plan.steps}
+        media = [ref for ref in run.step.inputs if isinstance(ref, PartRef) and ref.kind != TEXT]
+        price = max((card.cost.price for card in self._cards.values() if card.name in used), default=0.0)
+        for card in self._cards.values():
+            inputs = tuple(ref for ref in media if ref.kind in card.consumes)
+            if (
+                inputs
+                and card.available
+                and card.name not in used
+                and TEXT in card.produces
+                and any(parameter.name == "instruction" for parameter in card.parameters)
+                and card.cost.price <= price
+            ):
+                return Step(f"{run.step.id}-instead", card.name, inputs)
+        return None
+
     async def _take_media(self, run: Run, chunk: Chunk) -> None:
         services = self._context.services
-        blob = await services.door(services.blobs.put, chunk.data, chunk.media_type)
-        suffix = chunk.media_type.partition("/")[2].partition(";")[0]
-        part = Part(
-            chunk.kind, text=chunk.text, blob=blob, name=f"{run.step.specialist}-{run.step.id}.{suffix}"
-        )
+        found = await in_thread(made, chunk, run.specialist, services.config.limits)
+        blob = await services.door(services.blobs.put, chunk.data, found.media_type)
+        suffix = found.media_type.partition("/")[2].partition(";")[0]
+        name = f"{run.specialist}-{run.step.id}.{suffix}"
+        part = Part(chunk.kind, text=chunk.text, blob=blob, name=name, facts=found.facts)
         run.parts = (*run.parts, part)
         if chunk.kind in self.plan.outputs or chunk.kind != IMAGE:
             self._context.emit(MediaReady(turn=self._context.number, part=part))
@@ -209,7 +299,7 @@ class Execution:
             id=f"{context.session}-{context.number}-{step.id}",
             specialist=step.specialist,
             parts=self._inputs(step),
-            instruction=context.text,
+            instruction=self._words,
             context=self._messages(),
             params=self._params(step),
             turn=context.number,
@@ -221,13 +311,16 @@ class Execution:
             return step.params
         return {**step.params, "scope": self._context.scope}
 
-    def _blocked(self, step: Step) -> bool:
-        """Whether nothing of what the step needs was obtained."""
-        needed = [self.runs[name] for name in step.after]
-        return bool(needed) and all(run.error is not None for run in needed)
-
     def _inputs(self, step: Step) -> tuple[Part, ...]:
-        """The parts a step works on: attachments, and what earlier steps found."""
+        """The parts a step works on: attachments, and what earlier steps found.
+
+        Where one of several found nothing, the sentence that says so stands for it.
+        """
+        parts = self._material(step, whole=True)
+        return tuple(parts) if parts or not self._words else (text_part(self._words),)
+
+    def _material(self, step: Step, *, whole: bool = False) -> list[Part]:
+        """What the step has to work on; `whole` adds what says that there is nothing."""
         parts: list[Part] = []
         for ref in step.inputs:
             if isinstance(ref, PartRef):
@@ -238,13 +331,13 @@ class Execution:
             run = self.runs[ref.step]
             if run.error is not None:
                 continue
-            if ref.kind == TEXT:
-                parts.append(Part(TEXT, text=run.text, name=self._source(run)))
-            else:
+            if ref.kind != TEXT:
                 parts += [part for part in run.parts if part.kind == ref.kind]
-        if TEXT in self._context.services.card(step.specialist).consumes:
+            elif text := run.text if whole else run.found.strip():
+                parts.append(Part(TEXT, text=text, name=self._source(run)))
+        if step.specialist in self._cards and TEXT in self._cards[step.specialist].consumes:
             parts += [part for part in self.parts if part.kind == TEXT and part.name]
-        return tuple(parts) if parts or not self._context.text else (text_part(self._context.text),)
+        return parts
 
     def _source(self, run: Run) -> str:
         names = [
@@ -257,16 +350,6 @@ class Execution:
     def _messages(self) -> tuple[Message, ...]:
         return (message("system", self._context.services.config.engine.system_prompt), *self._context.history)
 
-    def _key(self, card: Card, task: Task) -> str:
-        required = [other for other in self._context.services.cards() if other.name in card.requires]
-        return evidence_key(card, task, required)
-
-    async def _known(self, key: str) -> Record | None:
-        services = self._context.services
-        if not key or not services.config.memory.reuse or not self._context.keep:
-            return None
-        return await services.door(services.memory.evidence, key, self._context.scope)
-
     def _reuse(self, run: Run, record: Record, task: Task) -> None:
         anchor = record.anchors[0] if record.anchors else None
         if record.text.strip():
@@ -278,31 +361,6 @@ class Execution:
         run.reused = True
         self._context.reused.append(record.source)
         self._finish(run, record.source, 0.0, key=record.key, record=record.id)
-
-    async def _keep(self, run: Run, card: Card, task: Task, key: str, label: str) -> str:
-        """Write finished evidence; the id of its record, or nothing where there is none to keep."""
-        context = self._context
-        if not key or not context.keep:
-            return ""
-        chunks = run.chunks.items
-        scores = [chunk.score for chunk in chunks if chunk.score is not None]
-        media = [part for part in task.parts if part.blob]
-        record = Record(
-            text=run.found,
-            kind=media[0].kind,
-            role="evidence",
-            session=context.session,
-            turn=context.number,
-            source=card.name,
-            key=key,
-            blobs=tuple(part.key for part in media),
-            media=tuple(part.kind for part in media),
-            anchors=_anchors(chunks),
-            score=sum(scores) / len(scores) if scores else None,
-            facts={"label": label},
-        )
-        (stored,) = await context.services.door(context.services.memory.remember, [record])
-        return str(stored.id)
 
     def _finish(self, run: Run, specialist: str, seconds: float, *, key: str, record: str) -> None:
         self._context.emit(
@@ -319,25 +377,28 @@ class Execution:
             )
         )
 
-    def _alternatives(self, card: Card) -> list[Card]:
-        """Other available specialists that take and make the same kinds: at most one is tried."""
+    def _alternative(self, run: Run, card: Card, error: Theirs) -> Card | None:
+        """Who is tried in place of a specialist that failed; nobody where a second run may do harm."""
+        ran = not isinstance(error, Unavailable)
+        if self._given_out(run) or isinstance(error, Stopped) or (ran and not card.idempotent):
+            return None
+        if self._context.allowance(KEPT_TO_REPLY) <= 0:
+            return None
         used = {step.specialist for step in self.plan.steps}
+        return next((other for other in self._alike(card) if other.name not in used), None)
+
+    def _alike(self, card: Card) -> Sequence[Card]:
+        """The specialists of the same purpose; of one that declares none, those of the same kinds."""
+        cards = self._context.services.cards()
+        if card.purpose:
+            return alternatives(card, cards)
         return [
             other
-            for other in self._context.services.cards()
-            if other.name not in used
+            for other in cards
+            if other.name != card.name
             and other.available
+            and not other.purpose
             and set(card.consumes) == set(other.consumes)
             and set(card.produces) == set(other.produces)
             and card.consumes != (TEXT,)  # two text tools do different things though their kinds agree
-        ][:1]
-
-
-def _then(following: Card | None, card: Card) -> str:
-    if following is None:
-        return "give up"
-    return "retry" if following is card else f"fallback:{following.name}"
-
-
-def _anchors(chunks: Sequence[Chunk]) -> tuple[Anchor, ...]:
-    return tuple(chunk.anchor for chunk in chunks if chunk.anchor is not None)
+        ]

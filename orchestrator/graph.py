@@ -10,6 +10,7 @@ from langgraph.runtime import Runtime
 
 from orchestrator import verbs
 from orchestrator.context import TurnContext
+from orchestrator.corrections import take_up
 from orchestrator.execution import Execution
 from orchestrator.plan import Plan
 
@@ -59,7 +60,8 @@ class TurnGraph:
 
 
 async def _perceive(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
-    return {"perceived": await verbs.perceive(runtime.context.turn)}
+    turn = runtime.context.turn
+    return {"perceived": await take_up(turn, await verbs.perceive(turn))}
 
 
 async def _recall(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:

@@ -2,10 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.events import Event, Heard, TurnFinished, TurnStarted
-from specialists.content import Message, Part, message
+from orchestrator.control import WAIT
+from orchestrator.events import (
+    Corrected,
+    Event,
+    Heard,
+    Planned,
+    Routed,
+    StepFinished,
+    TurnFinished,
+    TurnStarted,
+)
+from specialists.content import TEXT, Message, Part, message
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How a request was served, by the latest turn that tried: what a correction corrects.
+
+    `turn` is where the request stands, which a correction of it leaves as it is. `controls` say how it was
+    routed, empty when nobody knows. `records` are the ids of the evidence that answered it, `reused` those of
+    them that memory gave in place of a specialist, `unwanted` those that earlier corrections ruled out.
+    `spoken` says that the answer was, or was to be, spoken.
+    """
+
+    turn: int
+    controls: tuple[str, ...] = ()
+    records: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
+    unwanted: tuple[str, ...] = ()
+    spoken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The last request with how it was served: `before` is what was said ahead of it, `reply` the answer."""
+
+    request: Message
+    before: tuple[Message, ...]
+    reply: str
+    served: Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,13 +52,26 @@ class History:
     """What was said, turn by turn, and the media parts of the person's messages, newest first.
 
     Of an interrupted spoken reply only what was heard counts. `open_turn` is the number of a turn that
-    began and never finished, 0 when there is none.
+    began and never finished, 0 when there is none. `served` is None where there is nothing to correct.
     """
 
     said: tuple[tuple[int, Message], ...] = ()
     media: tuple[Part, ...] = ()
     turns: int = 0
     open_turn: int = 0
+    served: Served | None = None
+
+    @property
+    def last(self) -> Exchange | None:
+        """The exchange that the next message may correct."""
+        if self.served is None:
+            return None
+        asked = [i for i, (n, m) in enumerate(self.said) if n == self.served.turn and m.role == "user"]
+        if not asked:
+            return None
+        replies = [message.text for _, message in self.said[asked[-1] + 1 :] if message.role == "assistant"]
+        before = self.messages[: asked[-1]]
+        return Exchange(self.messages[asked[-1]], before, replies[-1] if replies else "", self.served)
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -38,6 +90,7 @@ class History:
                 media=(*reversed(event.message.media), *self.media),
                 turns=max(self.turns, event.turn),
                 open_turn=event.turn,
+                served=None,
             )
         if isinstance(event, TurnFinished):
             return replace(
@@ -45,10 +98,42 @@ class History:
             )
         if isinstance(event, Heard) and not event.complete:
             return self._replied(event.turn, event.heard)
-        return self
+        return replace(self, served=_after(self.served, event))
 
     def _replied(self, turn: int, text: str) -> History:
         """With this as the turn's only reply; an empty one was never said."""
         others = tuple(pair for pair in self.said if pair[0] != turn or pair[1].role != "assistant")
         reply = ((turn, message("assistant", text)),) if text.strip() else ()
         return replace(self, said=(*others, *reply))
+
+
+def _after(served: Served | None, event: Event) -> Served | None:
+    """How the request of the running turn is being served, once this event happened."""
+    match event:
+        case Corrected():
+            return Served(event.of, unwanted=event.unwanted)
+        case Routed() if str(WAIT) not in event.controls:
+            return replace(served or Served(event.turn), controls=event.controls)
+        case Planned() if served is not None:
+            return replace(served, spoken="speech" in event.plan.outputs)
+        case StepFinished() if served is not None and event.record:
+            reused = (event.record,) if event.reused else ()
+            return replace(served, records=(*served.records, event.record), reused=(*served.reused, *reused))
+        case _:
+            return served
+
+
+def without_findings(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Earlier messages as a controller may see them: the person's own words, and what was attached.
+
+    The words of attached files, and the assistant's, which may repeat a page, a recording or a tool's
+    answer, are data: none of them may steer a route.
+    """
+    return tuple(
+        replace(said, parts=tuple(part for part in said.parts if part.kind != TEXT or _own(said, part)))
+        for said in messages
+    )
+
+
+def _own(said: Message, part: Part) -> bool:
+    return said.role == "user" and not part.name

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from specialists.content import Kind
+from orchestrator.budget import Estimate, Tradeoff
+from specialists.base import Card
+from specialists.content import TEXT, Kind
 from specialists.errors import Ours
 
 SPEAKS = "tts"
@@ -48,13 +50,18 @@ class Plan:
 
     `outputs` is what the person gets: text, speech, image and further kinds. `reuse` is True when the
     answer rests on something already obtained and no perception step runs. `notes` are sentences that the
-    reply must carry, such as what is missing and how to get it.
+    reply must carry, such as what is missing and how to get it. `tradeoffs` is what was given up for the
+    turn's budget, in order, and `estimate` what the plan is expected to take. With a `question` the person
+    is asked what is meant, and nothing else is done.
     """
 
     steps: tuple[Step, ...] = ()
     outputs: tuple[str, ...] = ("text",)
     reuse: bool = False
     notes: tuple[str, ...] = ()
+    tradeoffs: tuple[Tradeoff, ...] = ()
+    estimate: Estimate | None = None
+    question: str = ""
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -68,3 +75,21 @@ class Plan:
 
     def dependents(self, step_id: str) -> tuple[Step, ...]:
         return tuple(step for step in self.steps if step_id in step.after)
+
+
+def answering(plan: Plan, cards: Mapping[str, Card]) -> tuple[Step, ...]:
+    """The steps whose text the person gets: text that no later text step works on.
+
+    When neither text nor speech is wanted, no text is given, though a picture may be made from it.
+    """
+    if not {"text", "speech"} & set(plan.outputs):
+        return ()
+
+    def makes_text(step: Step) -> bool:
+        return TEXT in cards[step.specialist].produces
+
+    return tuple(
+        step
+        for step in plan.steps
+        if makes_text(step) and not any(makes_text(later) for later in plan.dependents(step.id))
+    )

@@ -5,41 +5,31 @@ from __future__ import annotations
 from orchestrator.context import TurnContext
 from orchestrator.events import TextDelta
 from orchestrator.execution import Execution
-from orchestrator.plan import SPEAKS, Plan, Step
+from orchestrator.plan import SPEAKS, Plan, answering
+from orchestrator.run import Run
 from orchestrator.speech.mouth import Mouth
-from orchestrator.wording import could_not, words_to_say
+from orchestrator.wording import NO_ANSWER, could_not, gave_up, words_to_say
 from specialists.base import Card
 from specialists.content import TEXT
 
 
-def answering(plan: Plan, cards: dict[str, Card]) -> tuple[Step, ...]:
-    """The steps whose text the person gets: text that no later text step works on.
-
-    When neither text nor speech is wanted, no text is given, though a picture may be made from it.
-    """
-    if not {"text", "speech"} & set(plan.outputs):
-        return ()
-
-    def makes_text(step: Step) -> bool:
-        return TEXT in cards[step.specialist].produces
-
-    return tuple(
-        step
-        for step in plan.steps
-        if makes_text(step) and not any(makes_text(later) for later in plan.dependents(step.id))
-    )
-
-
 class Reply:
-    """Writes the reply of a turn: text as it comes, and speech beside it where the plan speaks."""
+    """Writes the reply of a turn: text as it comes, and speech beside it where the plan speaks.
 
-    def __init__(self, context: TurnContext, plan: Plan) -> None:
+    `words` are the request's own: they are spoken where nothing else is asked for.
+    """
+
+    def __init__(self, context: TurnContext, plan: Plan, words: str) -> None:
         self._context = context
         self._plan = plan
+        self._words = words
         self._speaks = next((step for step in plan.steps if step.specialist == SPEAKS), None)
         self._mouth = Mouth(context, self._speaks) if self._speaks else None
+        self._cards: dict[str, Card] = {}
         self.text = ""
         self.complete = True
+        self.given = False
+        """Whether a specialist gave any part of an answer, be it one that then failed."""
 
     async def close(self) -> None:
         if self._mouth is not None:
@@ -60,36 +50,59 @@ class Reply:
 
     async def follow(self, execution: Execution) -> None:
         """Write what the answering steps say, as they say it, then what could not be done."""
-        cards = {card.name: card for card in self._context.services.cards()}
-        steps = answering(self._plan, cards)
-        for step in steps:
-            await self._follow(execution, step)
-        if self._speaks and not self._speaks.after:
-            self.write(words_to_say(self._context.text, self._context.history, reuse=self._plan.reuse))
-        others = [step for step in self._plan.steps if step not in steps and step.specialist != SPEAKS]
-        await execution.settled([step.id for step in others])
-        for step in [*others, *steps]:
-            run = execution.runs[step.id]
+        self._cards = {card.name: card for card in self._context.services.cards()}
+        answers = execution.of(answering(self._plan, self._cards))
+        for run in answers:
+            await self._follow(execution, run)
+            if run.nothing:
+                self.paragraph(run.nothing)
+        if self._plan.question:
+            self.write(self._plan.question)
+        elif self._speaks and not self._speaks.after:
+            self.write(words_to_say(self._words, self._context.history, reuse=self._plan.reuse))
+        runs = execution.of(self._plan.steps)
+        await execution.settled(runs)
+        for run in [*(run for run in runs if run not in answers), *answers]:
+            if run not in answers and run.nothing and not execution.worked_on(run):
+                self.paragraph(run.nothing)
             if run.error is not None:
-                self.complete = False
-                if not run.blocked:
-                    self.paragraph(could_not(step.specialist, run.error))
+                self.paragraph(could_not(run.specialist, run.error))
+        for run in execution.instead.values():
+            await self._follow(execution, run)
+        self.given = any(run.found.strip() or run.nothing or run.parts for run in runs)
+        self.complete = all(self._done(execution, run) for run in runs) and not self._plan.notes
         for note in self._plan.notes:
-            self.complete = False
             self.paragraph(note)
+        self._say_what_was_given_up()
+        if not self.text.strip() and not any(run.parts for run in runs):
+            self.complete = False
+            self.paragraph(NO_ANSWER)
         await self._finish_speech()
 
-    async def _follow(self, execution: Execution, step: Step) -> None:
+    def _say_what_was_given_up(self) -> None:
+        context, given_up = self._context, self._plan.tradeoffs
+        if any(tradeoff.action in ("drop", "refuse") for tradeoff in given_up):
+            self.complete = False
+        seconds = context.services.clock() - context.started
+        if sentence := gave_up(given_up, seconds):
+            self.paragraph(sentence)
+
+    async def _follow(self, execution: Execution, run: Run) -> None:
         first = True
-        async for chunk in execution.runs[step.id].chunks:
+        async for chunk in run.chunks:
             if first and self.text.strip():
                 self.write("\n\n")
             first = False
             self.write(chunk.text)
-        await execution.settled([step.id])
-        run = execution.runs[step.id]
-        if run.nothing:
-            self.paragraph(run.nothing)
+        await execution.settled([run])
+
+    def _done(self, execution: Execution, run: Run) -> bool:
+        """Whether the step did its part, or another in place of what it was to work on."""
+        if not run.dropped:
+            return run.error is None
+        instead = execution.instead.get(run.dropped)
+        answered = instead is not None and instead.error is None and bool(instead.found.strip())
+        return answered and TEXT in self._cards[run.step.specialist].produces
 
     async def _finish_speech(self) -> None:
         if self._mouth is None or self._speaks is None:

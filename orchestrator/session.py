@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator.budget import Budget
 from orchestrator.events import Event
 from specialists.content import Kind
 
@@ -38,11 +39,13 @@ class Session(Protocol):
         files: Sequence[str | Path | Attachment] = (),
         voice: bool = False,
         speak: bool = False,
+        budget: Budget | None = None,
     ) -> AsyncIterator[Event]:
         """Start a turn and stream its Events; the last is TurnFinished.
 
         `voice` says that the person spoke; `speak` asks for a spoken reply beside the text whatever the
-        words ask for. Closing the iterator interrupts the turn.
+        words ask for. `budget` may ask for less than the configuration allows, never for more. Closing the
+        iterator interrupts the turn.
         """
         ...
 

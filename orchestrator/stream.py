@@ -21,6 +21,10 @@ class Stream(Generic[T]):
         self._items.append(item)
         self._wake()
 
+    def clear(self) -> None:
+        """Forget the items, before anybody read them."""
+        self._items.clear()
+
     def close(self) -> None:
         self._closed = True
         self._wake()

@@ -10,16 +10,17 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from memory.records import Hit, Query, Record
+from memory.records import Query, Record
 from orchestrator import control
+from orchestrator.arguments import with_arguments
 from orchestrator.context import TurnContext
 from orchestrator.controller.exemplars import Decision
-from orchestrator.controller.request import request
+from orchestrator.controller.request import Request, request
 from orchestrator.controller.route import Route, decision_of
+from orchestrator.doubt import is_question, question
 from orchestrator.events import (
     Candidate,
     Failed,
-    HitSummary,
     PartRejected,
     Planned,
     Recalled,
@@ -27,11 +28,15 @@ from orchestrator.events import (
     TurnStarted,
 )
 from orchestrator.execution import Execution
+from orchestrator.history import without_findings
 from orchestrator.intake import accept_all
-from orchestrator.plan import SPEAKS, Plan
+from orchestrator.plan import SPEAKS, PartRef, Plan, Step
 from orchestrator.planner import plan as make_plan
 from orchestrator.reply import Reply
+from orchestrator.trace import asked_for, exemplar_controls, hit_summary, step_estimates
+from orchestrator.tradeoffs import first_choices, fit_to_budget
 from orchestrator.wording import refused as refusal
+from specialists.base import Card
 from specialists.content import TEXT, Message, Part, text_part
 from specialists.errors import AntiphonError, BadInput, Theirs
 from specialists.threads import in_thread
@@ -41,20 +46,28 @@ from specialists.threads import in_thread
 class Perceived:
     """The turn's parts: the words first, then the attachments, then media of earlier messages.
 
-    `new` counts the attachments of this turn; `refused` are those that could not be used.
+    `new` counts the attachments of this turn; `refused` are those that could not be used. A turn that
+    corrects the one before has that one's words (`words`, the correction behind them in the parts) and
+    attachments, is routed already (`chosen`), reuses none of the records in `unwanted`, and is not spoken
+    where the person wants it `hushed`.
     """
 
     parts: tuple[Part, ...]
     new: int
     refused: tuple[Theirs, ...] = ()
+    words: str = ""
+    chosen: Route | None = None
+    unwanted: frozenset[str] = frozenset()
+    hushed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The reply's text as written, and whether all that was asked could be done."""
+    """The reply's text as written, whether all that was asked could be done, and whether anything could."""
 
     text: str
     complete: bool
+    given: bool
 
 
 async def perceive(context: TurnContext) -> Perceived:
@@ -88,7 +101,10 @@ async def perceive(context: TurnContext) -> Perceived:
     kinds_now = {part.kind for part in accepted}
     earlier = [part for part in context.earlier if part.kind not in kinds_now]
     return Perceived(
-        (text_part(context.text), *accepted, *_newest_of_each_kind(earlier)), len(accepted), tuple(refused)
+        (text_part(context.text), *accepted, *_newest_of_each_kind(earlier)),
+        len(accepted),
+        tuple(refused),
+        context.text,
     )
 
 
@@ -99,12 +115,12 @@ async def recall(context: TurnContext, perceived: Perceived) -> None:
         return
     began = services.clock()
     blobs = tuple(part.key for part in perceived.parts if part.blob)
-    query = Query(context.text, k=services.config.memory.hits, blobs=blobs, scope=context.scope)
+    query = Query(perceived.parts[0].text, k=services.config.memory.hits, blobs=blobs, scope=context.scope)
     hits = await services.door(services.memory.recall, query)
     context.emit(
         Recalled(
             turn=context.number,
-            hits=tuple(_summary(hit, blobs) for hit in hits),
+            hits=tuple(hit_summary(hit, blobs) for hit in hits),
             seconds=services.clock() - began,
         )
     )
@@ -114,49 +130,70 @@ async def route(context: TurnContext, perceived: Perceived) -> Plan | None:
     """Decide which specialists serve this, and plan them. None when the person is to be waited for."""
     services = context.services
     began = services.clock()
-    cards = services.cards()
+    cards = first_choices(services.cards())
     asked = request(
-        context.text,
+        perceived.parts[0].text,
         [part.kind for part in perceived.parts[1 : 1 + perceived.new]],
-        context.history,
+        without_findings(context.history),
+        context.scope if context.keep else None,
     )
-    chosen = await services.controller.route(asked, cards)
-    context.busy.seconds += chosen.model_seconds
+    chosen = perceived.chosen
+    if chosen is None:
+        chosen = await services.controller.route(asked, cards)
+        context.busy.seconds += chosen.model_seconds
     chosen = _checked(chosen, cards)
-    context.emit(_routed(context, chosen, services.clock() - began))
+    context.emit(_routed(context, chosen, asked, cards, services.clock() - began))
     if control.WAIT in chosen.controls:
         return None
     began = services.clock()
-    decision = _aloud(decision_of(chosen.controls), context)
+    if perceived.chosen is None and (asked_back := _asked_back(context, chosen)):
+        asking = _asking(asked_back, context, cards)
+        context.emit(Planned(turn=context.number, plan=asking, seconds=services.clock() - began))
+        return asking
+    decision = decision_of(chosen.controls)
+    if context.speak or not perceived.hushed:
+        decision = _aloud(decision, context)
     planned = make_plan(
         decision,
         [part.kind for part in perceived.parts],
         cards,
         new=perceived.new,
         costs=services.costs(),
+        hints=chosen.hints,
     )
-    context.emit(Planned(turn=context.number, plan=planned, seconds=services.clock() - began))
+    cards, latencies = services.cards(), services.latencies()
+    planned = fit_to_budget(
+        planned,
+        cards,
+        latencies,
+        context.budget,
+        spent=services.clock() - context.started,
+        keep=("speech",) if context.voice else (),  # who only listens would get nothing
+    )
+    planned = await in_thread(with_arguments, planned, perceived.parts[0].text, perceived.parts, cards)
+    estimates = step_estimates(planned, cards, latencies)
+    context.emit(
+        Planned(turn=context.number, plan=planned, estimates=estimates, seconds=services.clock() - began)
+    )
     return planned
 
 
 async def execute(context: TurnContext, perceived: Perceived, plan: Plan, execution: Execution) -> None:
     """Start the plan's steps; return when those that only prepare the reply are done."""
-    execution.start(plan, perceived.parts)
-    await execution.settled(
-        [step.id for step in plan.steps if plan.dependents(step.id) and _prepares(plan, step.id)]
-    )
+    execution.start(plan, perceived.parts, perceived.unwanted)
+    await execution.settled(execution.of([step for step in plan.steps if _prepares(plan, step.id)]))
 
 
 async def respond(context: TurnContext, perceived: Perceived, plan: Plan, execution: Execution) -> Answered:
     """Write the reply while the last steps are still at work."""
-    reply = Reply(context, plan)
+    reply = Reply(context, plan, perceived.words)
     try:
         for error in perceived.refused:
             reply.paragraph(refusal(error))
         if perceived.refused:
             reply.write("\n\n")
         await reply.follow(execution)
-        return Answered(reply.text, reply.complete and not perceived.refused)
+        return Answered(reply.text, reply.complete and not perceived.refused, reply.given)
     finally:
         await reply.close()
 
@@ -192,6 +229,19 @@ def _prepares(plan: Plan, step_id: str) -> bool:
     return any(later.specialist != SPEAKS for later in plan.dependents(step_id))
 
 
+def _asked_back(context: TurnContext, chosen: Route) -> str:
+    """The question to ask instead of guessing; nobody is asked twice in a row."""
+    said = next((message.text for message in reversed(context.history) if message.role == "assistant"), "")
+    return "" if is_question(said) else question(chosen, context.services.config.controller.ask_below)
+
+
+def _asking(asked_back: str, context: TurnContext, cards: Sequence[Card]) -> Plan:
+    """A plan that only asks, aloud where the conversation is."""
+    if not (context.voice or context.speak) or all(card.name != SPEAKS for card in cards):
+        return Plan(question=asked_back)
+    return Plan((Step("s1", SPEAKS, (PartRef(0, TEXT),)),), ("text", "speech"), question=asked_back)
+
+
 def _aloud(decision: Decision, context: TurnContext) -> Decision:
     """Add speech to a decision when the conversation is by voice or speech was asked for beside it."""
     if not (context.voice or context.speak) or SPEAKS in decision.steps:
@@ -211,7 +261,9 @@ def _checked(chosen: Route, cards: Sequence[object]) -> Route:
     return replace(chosen, controls=safe, invalid=chosen.invalid + checked.invalid)
 
 
-def _routed(context: TurnContext, chosen: Route, seconds: float) -> Routed:
+def _routed(
+    context: TurnContext, chosen: Route, asked: Request, cards: Sequence[Card], seconds: float
+) -> Routed:
     return Routed(
         turn=context.number,
         controls=tuple(map(str, chosen.controls)),
@@ -222,20 +274,13 @@ def _routed(context: TurnContext, chosen: Route, seconds: float) -> Routed:
             for controls, score in chosen.candidates
         ),
         exemplars=chosen.exemplars,
+        exemplar_controls=exemplar_controls(chosen.exemplars, asked, cards),
+        asked=asked_for(chosen),
         invalid=chosen.invalid,
+        emitted=chosen.emitted,
+        repaired=chosen.repaired,
         seconds=seconds,
-    )
-
-
-def _summary(hit: Hit, blobs: tuple[str, ...]) -> HitSummary:
-    record = hit.record
-    return HitSummary(
-        record=record.id,
-        text=record.text[:200],
-        kind=record.kind,
-        source=record.source or record.role,
-        score=hit.score,
-        exact=bool(set(record.blobs) & set(blobs)),
+        model_seconds=chosen.model_seconds,
     )
 
 

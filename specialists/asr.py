@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from specialists.base import Card, Chunk, Cost, Parameter, Resources, Specialist, Task
 from specialists.content import AUDIO, TEXT, Anchor, BlobRef, Span
 from specialists.errors import BadConfig, BadInput
+from specialists.limits import safe_name
 from specialists.media import read_audio
 from specialists.models import DEFAULTS
+from specialists.piece import STRETCH_PARAMETERS, Stretch, stretch
 from specialists.recogniser import RATE, Recogniser, Segment
 from specialists.registry import Setup
 from specialists.threads import in_thread, stream
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _DEVICES = ("cpu", "cuda", "auto")
 _OTHER_LANGUAGES = 'For others set model = "hf:Systran/faster-whisper-small"'
@@ -51,7 +57,8 @@ EXAMPLES = (
 class Asr(Specialist):
     """Transcribes sound. One Chunk is one stretch of speech (or one word), anchored to when it was said.
 
-    Where nobody speaks the answer is one empty Chunk labelled "no speech".
+    Where nobody speaks the answer is one empty Chunk labelled "no speech". Of a piece of a recording, the
+    times are those of the recording.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -67,10 +74,18 @@ class Asr(Specialist):
             consumes=(AUDIO,),
             produces=(TEXT,),
             parameters=(
-                Parameter("language", "string", "Two-letter code of what is spoken", self._language or None),
+                Parameter(
+                    "language",
+                    "string",
+                    "Two-letter code of what is spoken",
+                    self._language or None,
+                    meaning="source_language",
+                ),
+                *STRETCH_PARAMETERS,
                 Parameter("words", "boolean", "One piece a word, each with its own time", False),
             ),
             examples=EXAMPLES,
+            purpose="asr",
             cost=Cost(seconds=0.6),
             resources=Resources(cpus=2, memory_mb=400),
             model=uri,
@@ -81,14 +96,14 @@ class Asr(Specialist):
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
         blobs = _blobs(task)
-        language, words = _language(task, self._language), _words(task)
+        language, words, wanted = _language(task, self._language), _words(task), stretch(task)
 
         def hear() -> Generator[Chunk, None, None]:
             spoken = False
             for part, ref in enumerate(blobs):
-                samples = read_audio(task.blobs.read(ref), self._limits, RATE)
+                samples, start = self._samples(task, part, ref, wanted)
                 for segment in self._recogniser.segments(samples, words=words, language=language):
-                    yield from _chunks(segment, part, first=not spoken)
+                    yield from _chunks(segment, part, start, first=not spoken)
                     spoken = True
             if not spoken:
                 yield Chunk(TEXT, label=NO_SPEECH)
@@ -97,18 +112,25 @@ class Asr(Specialist):
             async for chunk in heard:
                 yield chunk
 
+    def _samples(self, task: Task, part: int, ref: BlobRef, wanted: Stretch) -> tuple[np.ndarray, float]:
+        """The piece of a recording that is wanted, and the second at which it begins."""
+        samples = read_audio(task.blobs.read(ref), self._limits, RATE)
+        span = wanted.within(len(samples) / RATE, safe_name(task.parts[part].name))
+        return samples[round(span.start * RATE) : round(span.end * RATE)], span.start
 
-def _chunks(segment: Segment, part: int, *, first: bool) -> Generator[Chunk, None, None]:
-    """The segment as Chunks that read right when they are joined."""
+
+def _chunks(segment: Segment, part: int, start: float, *, first: bool) -> Generator[Chunk, None, None]:
+    """The segment as Chunks that read right when they are joined; its times are counted from `start`."""
     gap = "" if first else " "
     if not segment.words:
-        yield _chunk(gap + segment.text, part, segment.span, segment.score)
+        yield _chunk(gap + segment.text, part, segment.span, start, segment.score)
     for index, word in enumerate(segment.words):
         text = word.text if index else gap + word.text.lstrip()
-        yield _chunk(text, part, word.span, word.score, "word")
+        yield _chunk(text, part, word.span, start, word.score, "word")
 
 
-def _chunk(text: str, part: int, span: Span, score: float, label: str = "") -> Chunk:
+def _chunk(text: str, part: int, span: Span, start: float, score: float, label: str = "") -> Chunk:
+    span = Span(start + span.start, start + span.end)
     return Chunk(TEXT, text, anchor=Anchor(part=part, span=span), score=score, label=label)
 
 

@@ -8,15 +8,41 @@ from dataclasses import dataclass, field
 
 from specialists.content import Anchor, BlobReader, Kind, Message, Part
 
+MEANINGS: Mapping[str, str] = {
+    "source_language": "the language of what is there, as a two-letter code",
+    "target_language": "the language that is wanted, as a two-letter code",
+    "start": "where a piece of a recording or film begins, in seconds; negative counts from its end",
+    "end": "where the piece ends, in the same way",
+    "time_range": "both in one, as h:mm:ss-h:mm:ss",
+    "time": "one moment of a recording or film, in seconds",
+    "duration": "how long something is to be, in seconds",
+    "pages": "pages of a document, as ranges: 2-4,7; 3- is from the third on, -2 the last two",
+    "style": "the style of a picture, such as Monet or watercolour",
+    "speed": "how fast to speak or play; 1 is normal",
+    "width": "of a picture, in pixels",
+    "height": "of a picture, in pixels",
+    "size": "both in one, as WIDTHxHEIGHT",
+    "count": "how many are to be made of what its name says, or of what the specialist makes",
+    "quantity": "a number beside a word of its name, such as degrees",
+    "choice": "one of its choices",
+}
+"""What a parameter can be about, so that it is filled from a person's words; other parameters are not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A declared parameter of a specialist. `type` is string, number, integer or boolean."""
+    """A declared parameter of a specialist. `type` is string, number, integer or boolean.
+
+    `choices` are the only values it takes, where there are any. `meaning`, one of MEANINGS, lets a person's
+    words fill it ("from 1:20 to 2:05").
+    """
 
     name: str
     type: str
     description: str
     default: object = field(default=None, hash=False)
+    choices: tuple[str, ...] = ()
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +69,9 @@ class Card:
     `examples` are requests it serves, in people's words; the exemplar controller learns from them at once.
     `requires` lists further specialists that it calls. `available` is False while something is missing,
     and `remedy` then says what to do. `idempotent` is False when a second run would do harm.
+    Cards that declare the same `purpose` and work on the same kinds may stand in for each other; one whose
+    name is its purpose is the first choice. `quality` says how good its answers are beside theirs: the share
+    of requests it answers well, 0 to 1; 0.5 where nobody measured it.
     """
 
     name: str
@@ -59,6 +88,8 @@ class Card:
     available: bool = True
     remedy: str = ""
     idempotent: bool = True
+    purpose: str = ""
+    quality: float = 0.5
 
 
 class NoBlobs:

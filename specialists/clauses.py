@@ -36,6 +36,7 @@ _BOUNDARY = re.compile(
 _FENCE = re.compile(r"(?:(?<=\n)|\s*\n)[ \t]*```")
 _FENCE_END = re.compile(r"\n[ \t]*```[ \t]*\n")
 _SPACE = re.compile(r"\s")
+_VISIBLE = re.compile(r"\S")
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘*_]*$")
 _NUMBERING = re.compile(r"\W*\d{1,3}$")
 
@@ -95,7 +96,9 @@ class ClauseSplitter:
         begin = _first_visible(text, start)
         if begin is None:
             return None
-        for boundary in _BOUNDARY.finditer(text, begin):
+        # No further than a clause may reach, and the two characters that are looked at behind it: of a text
+        # without a single boundary every clause would otherwise be searched to the text's end.
+        for boundary in _BOUNDARY.finditer(text, begin, begin + self._lengths.hard + 2):
             cut = boundary.end() + (boundary.lastgroup == "end")
             if cut - begin > self._lengths.hard:
                 break
@@ -144,10 +147,8 @@ def split(text: str) -> list[str]:
 
 
 def _first_visible(text: str, start: int) -> int | None:
-    for index in range(start, len(text)):
-        if not text[index].isspace():
-            return index
-    return None
+    visible = _VISIBLE.search(text, start)
+    return visible.start() if visible else None
 
 
 def _speaks(text: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from specialists.base import Card, Chunk, Specialist, Task, pcm_rate
+from specialists.base import MEANINGS, Card, Chunk, Specialist, Task, pcm_rate
 from specialists.content import AUDIO, TEXT, Kind, kinds
 from specialists.errors import AntiphonError, BadInput, Unavailable
 from specialists.runtime import LocalRuntime
@@ -125,6 +125,9 @@ async def _card_is_complete(subject: Subject) -> str:
         "two parameters share a name": max(Counter(p.name for p in card.parameters).values(), default=1) > 1,
         f"a parameter's type is none of {', '.join(_PARAMETER_TYPES)}": any(
             parameter.type not in _PARAMETER_TYPES for parameter in card.parameters
+        ),
+        "a parameter's meaning is none of " + ", ".join(MEANINGS): any(
+            parameter.meaning and parameter.meaning not in MEANINGS for parameter in card.parameters
         ),
         "a parameter has no description": any(not p.description.strip() for p in card.parameters),
         "an example is empty or stands there twice": not all(map(str.strip, card.examples))

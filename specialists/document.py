@@ -11,6 +11,7 @@ from specialists.containers import PDF, cut_short, sniff
 from specialists.content import DOCUMENT
 from specialists.errors import BadInput
 from specialists.limits import DEFAULT_LIMITS, Inspected, Limits, check_size, guarded, over, refuse
+from specialists.piece import chosen_pages
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -50,17 +51,22 @@ def inspect_document(data: bytes, limits: Limits = DEFAULT_LIMITS, *, part: str 
     return Inspected(DOCUMENT, PDF.media_type, {"pages": float(pages)})
 
 
-def read_document(data: bytes, limits: Limits = DEFAULT_LIMITS, *, part: str = "document") -> Iterator[Page]:
-    """The pages of a PDF, read one at a time. Raises BadInput and LimitExceeded, also in the middle."""
+def read_document(
+    data: bytes, limits: Limits = DEFAULT_LIMITS, *, part: str = "document", pages: str = ""
+) -> Iterator[Page]:
+    """The pages of a PDF, read one at a time: those that `pages` names (see `piece.chosen_pages`), or all.
+
+    Raises BadInput and LimitExceeded, also in the middle.
+    """
     with _PDFIUM:
         document = _open(data, limits, part)
         count = len(document)
     try:
-        for index in range(count):
+        for number in chosen_pages(pages, count, part):
             with _PDFIUM:
-                page, text, size = _load(document, index, part)
+                page, text, size = _load(document, number - 1, part)
             try:
-                yield Page(index + 1, text, *size, lambda page=page: _render(page, part))  # type: ignore[misc]
+                yield Page(number, text, *size, lambda page=page: _render(page, part))  # type: ignore[misc]
             finally:
                 with _PDFIUM:
                     page.close()

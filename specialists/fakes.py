@@ -7,12 +7,15 @@ with real ones.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 
 from specialists.base import Card, Chunk, Specialist, Task
 from specialists.content import TEXT, Kind
 from specialists.errors import SpecialistFailed
+from specialists.threads import stream
 
 
 def card(
@@ -113,3 +116,111 @@ class Failing(Specialist):
             raise error
         for chunk in self._then:
             yield chunk
+
+
+class Crashing(Specialist):
+    """Says its lines and then raises what `error` makes: anything, in every call."""
+
+    def __init__(self, card: Card, error: Callable[[], BaseException], chunks: Sequence[Chunk] = ()) -> None:
+        self.card = card
+        self._error = error
+        self._chunks = chunks
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        for chunk in self._chunks:
+            yield chunk
+        raise self._error()
+
+
+class Garbage(Specialist):
+    """Yields whatever it was given, Chunks or not."""
+
+    def __init__(self, card: Card, things: Sequence[object]) -> None:
+        self.card = card
+        self._things = things
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        for thing in self._things:
+            yield thing  # type: ignore[misc]
+
+
+class Slow(Specialist):
+    """Says its lines with `pause` seconds before each."""
+
+    def __init__(self, card: Card, chunks: Sequence[Chunk], pause: float) -> None:
+        self.card = card
+        self._chunks = chunks
+        self._pause = pause
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        for chunk in self._chunks:
+            await asyncio.sleep(self._pause)
+            yield chunk
+
+
+class Endless(Specialist):
+    """Says the same Chunk for ever."""
+
+    def __init__(self, card: Card, chunk: Chunk) -> None:
+        self.card = card
+        self._chunk = chunk
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        while True:
+            yield self._chunk
+
+
+class Stubborn(Specialist):
+    """Never answers, and goes on for `seconds` after it was told to stop."""
+
+    def __init__(self, card: Card, seconds: float) -> None:
+        self.card = card
+        self._seconds = seconds
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(self._seconds)
+        yield Chunk(self.card.produces[0])
+
+
+class Blocking(Specialist):
+    """Says its lines from a thread that blocks `pause` seconds before each, as a native library would."""
+
+    def __init__(self, card: Card, chunks: Sequence[Chunk], pause: float) -> None:
+        self.card = card
+        self._chunks = chunks
+        self._pause = pause
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        async with aclosing(stream(self._work)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    def _work(self) -> Generator[Chunk, None, None]:
+        for chunk in self._chunks:
+            time.sleep(self._pause)
+            yield chunk
+
+
+class Moody(Specialist):
+    """Is another specialist in every call: `mood` names the one of `moods` that takes the Task.
+
+    `running` holds the ids of the Tasks that are being worked on.
+    """
+
+    def __init__(self, card: Card, moods: Mapping[str, Specialist], mood: Callable[[Task], str]) -> None:
+        self.card = card
+        self.running: set[str] = set()
+        self._moods = moods
+        self._mood = mood
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        self.running.add(task.id)
+        try:
+            async with aclosing(self._moods[self._mood(task)].run(task)) as chunks:  # type: ignore[type-var]
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            self.running.discard(task.id)

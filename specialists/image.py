@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from specialists.base import Card, Chunk, Cost, Parameter, Resources, Specialist, Task
+from specialists.base import MEANINGS, Card, Chunk, Cost, Parameter, Resources, Specialist, Task
 from specialists.content import IMAGE, TEXT
 from specialists.errors import BadConfig, BadInput, LimitExceeded, SpecialistFailed, Unavailable
 from specialists.media import encode_image
@@ -60,28 +60,29 @@ EXAMPLES = (
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Whole numbers that are allowed, both ends included, in steps of `step`."""
+    """Whole numbers that are allowed, both ends included."""
 
     lowest: int
     highest: int
-    step: int = 1
 
     def __contains__(self, value: object) -> bool:
         if not isinstance(value, int) or isinstance(value, bool):
             return False
-        return self.lowest <= value <= self.highest and value % self.step == 0
+        return self.lowest <= value <= self.highest
 
     def __str__(self) -> str:
-        multiple = f", a multiple of {self.step}" if self.step > 1 else ""
-        return f"a whole number from {self.lowest} to {self.highest}{multiple}"
+        return f"a whole number from {self.lowest} to {self.highest}"
 
 
 RANGES: Mapping[str, Range] = {
     "steps": Range(1, 200),
-    "width": Range(16, 2048, 8),
-    "height": Range(16, 2048, 8),
+    "width": Range(16, 2048),
+    "height": Range(16, 2048),
     "seed": Range(0, 2**53 - 1),
 }
+_GRID = 8
+"""Pixels: pipelines make sides that are a multiple of this; what is more than asked for is cut off."""
+
 _ARGUMENTS = {"steps": "num_inference_steps", "guidance": "guidance_scale"}
 """What diffusers calls a parameter where its name differs from ours."""
 
@@ -108,12 +109,14 @@ class Painter:
                 raise _Stopped
 
         generator = torch.Generator("cpu").manual_seed(seed)
+        sides = {name: values[name] for name in ("width", "height") if name in values}
+        values = {**values, **{name: -(-side // _GRID) * _GRID for name, side in sides.items()}}
         with self.lock, torch.inference_mode():
             check()
             made = self.pipeline(prompt, generator=generator, **values, **self._callback(check))
         if any(getattr(made, "nsfw_content_detected", None) or ()):
             raise SpecialistFailed("the model's own check withheld the picture", part="imagegen")
-        return made.images[0]
+        return _cut(made.images[0], sides)
 
     def _callback(self, check: Callable[..., None]) -> dict[str, Any]:
         """The argument by which the pipeline calls `check` after each step; older ones have another."""
@@ -148,9 +151,20 @@ class ImageGen(Specialist):
             produces=(IMAGE,),
             parameters=(
                 Parameter("instruction", "string", "The description when no text part is given"),
-                *(Parameter(name, "integer", _MEANING[name], self._defaults.get(name)) for name in RANGES),
+                Parameter("style", "string", "Such as Monet or watercolour", meaning="style"),
+                *(
+                    Parameter(
+                        name,
+                        "integer",
+                        _DESCRIBED[name],
+                        self._defaults.get(name),
+                        meaning=name if name in MEANINGS else "",
+                    )
+                    for name in RANGES
+                ),
             ),
             examples=EXAMPLES,
+            purpose="imagegen",
             cost=Cost(seconds=20.0),
             resources=Resources(cpus=2, memory_mb=6000),
             model=self._uri,
@@ -223,7 +237,7 @@ class ImageGen(Specialist):
             raise Unavailable("no model makes pictures here", part=self.card.name, remedy=self.card.remedy)
 
 
-_MEANING = {
+_DESCRIBED = {
     "steps": "Denoising steps; more take longer",
     "width": "Of the picture, in pixels",
     "height": "Of the picture, in pixels",
@@ -237,6 +251,13 @@ def _remedy(uri: str) -> str:
     if find_spec("diffusers") is None:
         missing.append(_INSTALL)
     return "; and ".join(missing)
+
+
+def _cut(image: Image, sides: Mapping[str, int]) -> Image:
+    """The middle of a picture, as large as `sides` say."""
+    width, height = sides.get("width", image.width), sides.get("height", image.height)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
 
 
 def _arguments(painter: Painter, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,6 +275,11 @@ def _prompt(task: Task) -> str:
     prompt = "\n".join(part.text for part in task.parts) if task.parts else task.instruction
     if not prompt.strip():
         raise BadInput("there is no description of the picture", part=task.specialist)
+    style = task.params.get("style") or ""
+    if not isinstance(style, str):
+        raise BadInput(f"must be the name of a style, not {style!r}", part="style")
+    if style and style.casefold() not in prompt.casefold():
+        prompt = f"{prompt.rstrip().rstrip('.')}, {style} style"
     if len(prompt) > _PROMPT:
         raise LimitExceeded(f"is longer than {_PROMPT} characters", part="description")
     return prompt

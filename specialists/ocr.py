@@ -13,8 +13,9 @@ from specialists.content import DOCUMENT, IMAGE, TEXT, Anchor, Box, Part
 from specialists.document import Page, read_document
 from specialists.errors import AntiphonError, BadInput, SpecialistFailed
 from specialists.layout import Corners, bounding_box, reading_order
-from specialists.limits import Limits, safe_name
+from specialists.limits import safe_name
 from specialists.picture import open_image
+from specialists.piece import PAGES_PARAMETER, pages
 from specialists.registry import Setup
 from specialists.threads import in_thread, stream
 
@@ -174,7 +175,9 @@ class Ocr(Specialist):
             consumes=(IMAGE, DOCUMENT),
             produces=(TEXT,),
             version="1",
+            parameters=(PAGES_PARAMETER,),
             examples=EXAMPLES,
+            purpose="ocr",
             cost=Cost(seconds=2.0),
             resources=Resources(cpus=1.0, memory_mb=600),
             model="PP-OCRv6-small",
@@ -189,6 +192,7 @@ class Ocr(Specialist):
         parts = [(i, part) for i, part in enumerate(task.parts) if part.kind in (IMAGE, DOCUMENT)]
         if not parts:
             raise BadInput("got no picture or document to read", part=self.card.name)
+        pages(task)  # refused before any work is done
         options = RunOptions()
 
         def stop() -> None:
@@ -226,12 +230,10 @@ class Ocr(Specialist):
             for line in self._reader().lines(open_image(data, limits, part=name), options):
                 yield _chunk(line, Anchor(part=index, box=line.box))
         else:
-            yield from self._read_pages(data, limits, name, index, options)
+            yield from self._read_pages(task, data, name, index, options)
 
-    def _read_pages(
-        self, data: bytes, limits: Limits, name: str, index: int, options: Any
-    ) -> Iterator[Chunk]:
-        for page in read_document(data, limits, part=name):
+    def _read_pages(self, task: Task, data: bytes, name: str, index: int, options: Any) -> Iterator[Chunk]:
+        for page in read_document(data, self._setup.limits, part=name, pages=pages(task)):
             if options.terminate:
                 return
             if page.text:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import entry_points
+from math import inf, isfinite
 
-from specialists.base import Specialist
+from specialists.base import Card, Specialist
 from specialists.errors import BadConfig
 from specialists.limits import DEFAULT_LIMITS, Limits
 from specialists.models import ModelStore
@@ -60,6 +61,9 @@ class Setup:
 
 Factory = Callable[[Setup], Specialist]
 
+_RATINGS: Mapping[str, float] = {"price": inf, "quality": 1.0}
+"""Options that every specialist has, and the most each may be."""
+
 
 def load_factory(path: str, *, part: str) -> Factory:
     """The factory at `package.module:name`. Raises BadConfig when there is none."""
@@ -93,7 +97,8 @@ def build(
     """A runtime with every registered specialist; they share the models in `pool`.
 
     `tables` is the `[specialists.NAME]` part of the configuration: `use` is an import path, `enabled =
-    false` leaves the specialist out, everything else goes to its factory.
+    false` leaves the specialist out, `price` and `quality` correct its Card, everything else goes to its
+    factory.
     """
     tables = tables or {}
     runtime = LocalRuntime()
@@ -124,11 +129,30 @@ def build_one(
     limits: Limits,
     pool: ModelPool,
 ) -> Specialist:
-    """Build one specialist. Raises BadConfig when its Card does not carry the name it is registered under."""
+    """Build one specialist. Raises BadConfig when its Card does not carry the name it is registered under.
+
+    The options `price` and `quality` are not the factory's: they correct what the Card says of the two.
+    """
     factory = load_factory(path, part=f"specialists.{name}")
-    specialist = factory(Setup(name, models, runtime, limits, options, pool))
+    own = {key: option for key, option in options.items() if key not in _RATINGS}
+    specialist = factory(Setup(name, models, runtime, limits, own, pool))
     if specialist.card.name != name:
         raise BadConfig(
             f"registered as {name!r} but its card says {specialist.card.name!r}", part=f"specialists.{name}"
         )
+    if len(own) < len(options):
+        specialist.card = _rated(specialist.card, options)
     return specialist
+
+
+def _rated(card: Card, options: Mapping[str, object]) -> Card:
+    """The Card with the price and the quality that the configuration gives it."""
+    rated: dict[str, float] = {"price": card.cost.price, "quality": card.quality}
+    for key, most in _RATINGS.items():
+        given = options.get(key, rated[key])
+        number = isinstance(given, int | float) and not isinstance(given, bool) and isfinite(given)
+        if not number or not 0 <= given <= most:  # type: ignore[operator]
+            allowed = "0 or more" if most == inf else f"between 0 and {most:g}"
+            raise BadConfig(f"option {key!r} is a number, {allowed}", part=f"specialists.{card.name}")
+        rated[key] = float(given)  # type: ignore[arg-type]
+    return replace(card, cost=replace(card.cost, price=rated["price"]), quality=rated["quality"])

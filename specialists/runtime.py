@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from specialists.answers import Answer, in_our_words
 from specialists.base import Card, Chunk, Specialist, Task
-from specialists.content import Anchor
 from specialists.errors import (
     AntiphonError,
     BadInput,
     DeadlineExceeded,
     SpecialistFailed,
-    TransientFailure,
     Unavailable,
     UnknownName,
 )
@@ -189,9 +187,11 @@ class LocalRuntime:
         with _in_our_words(task.specialist):
             try:
                 async with asyncio.timeout(task.deadline) as limit, _closing(specialist.run(task)) as answer:
+                    taken = Answer(specialist.card)
                     async for chunk in answer:
+                        passed = taken.take(chunk)
                         await room.acquire()
-                        queue.put_nowait(_checked(chunk, task.specialist))
+                        queue.put_nowait(passed)
             except TimeoutError as error:
                 if limit.expired():
                     raise _too_late(task) from error
@@ -230,17 +230,18 @@ def _in_our_words(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (AntiphonError, KeyboardInterrupt, GeneratorExit):
+    except KeyboardInterrupt:
         raise
     except asyncio.CancelledError as error:
         running = asyncio.current_task()
         if running is not None and running.cancelling():
             raise
         raise SpecialistFailed("was stopped, though nobody cancelled it", part=name) from error
-    except TimeoutError as error:
-        raise TransientFailure(f"timed out: {error}", part=name) from error
     except BaseException as error:
-        raise SpecialistFailed(f"{type(error).__name__}: {error}", part=name) from error
+        told = in_our_words(error, name)
+        if told is error:
+            raise
+        raise told from error
 
 
 @contextlib.contextmanager
@@ -257,60 +258,7 @@ def _end_mark_after(deadline: float | None, queue: asyncio.Queue[Chunk | None]) 
 
 
 def _too_late(task: Task) -> DeadlineExceeded:
-    return DeadlineExceeded(f"did not finish within {task.deadline:g} s", part=task.specialist)
-
-
-def _checked(chunk: Chunk, name: str) -> Chunk:
-    """The chunk, less what no store and no JSON can hold: lone surrogates, figures that are not finite.
-
-    Raises SpecialistFailed for what is no Chunk.
-    """
-    if not isinstance(chunk, Chunk):
-        raise SpecialistFailed(f"answered with {type(chunk).__name__}, not with a Chunk", part=name)
-    for field, kind in _FIELDS:
-        value = getattr(chunk, field)
-        if not isinstance(value, kind):
-            raise SpecialistFailed(f"answered with {type(value).__name__} as {field}", part=name)
-    if not (chunk.text.isascii() and chunk.label.isascii()):
-        chunk = replace(chunk, text=_writable(chunk.text), label=_writable(chunk.label))
-    if chunk.score is not None and not math.isfinite(chunk.score):
-        chunk = replace(chunk, score=None)
-    if chunk.anchor is not None and not _finite(chunk.anchor):
-        chunk = replace(chunk, anchor=None)
-    if chunk.facts:
-        chunk = replace(chunk, facts=_storable(chunk.facts))
-    return chunk
-
-
-_FIELDS: tuple[tuple[str, type | tuple[type, ...]], ...] = (
-    ("kind", str),
-    ("text", str),
-    ("data", bytes),
-    ("media_type", str),
-    ("label", str),
-    ("anchor", (Anchor, type(None))),
-    ("score", (float, int, type(None))),
-    ("facts", Mapping),
-)
-
-
-def _writable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
-
-
-def _storable(facts: Mapping[str, float | str]) -> Mapping[str, float | str]:
-    return {
-        key: _writable(fact) if isinstance(fact, str) else fact
-        for key, fact in facts.items()
-        if not isinstance(fact, float) or math.isfinite(fact)
-    }
-
-
-def _finite(anchor: Anchor) -> bool:
-    box, span = anchor.box, anchor.span
-    return (box is None or all(map(math.isfinite, (box.x, box.y, box.width, box.height)))) and (
-        span is None or all(map(math.isfinite, (span.start, span.end)))
-    )
+    return DeadlineExceeded(f"did not finish within {round(task.deadline or 0, 2):g} s", part=task.specialist)
 
 
 @contextlib.asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from specialists.base import Chunk
 from specialists.content import TEXT, Anchor, Span
@@ -60,14 +60,19 @@ def clock(seconds: float) -> str:
     return minutes if whole < 3600 else f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def header(index: int, seconds: float, scenes: int, opening: str) -> Chunk:
-    """The first line: how long the film is and how many scenes it has. `index` is its Part's place."""
+def header(index: int, seconds: float, piece: Span, scenes: int, opening: str) -> Chunk:
+    """The first line: how long the film is, which piece of it follows, and how many scenes that has.
+
+    `index` is its Part's place.
+    """
     many = f"{scenes} scenes" if scenes > 1 else "one scene"
+    whole = piece == Span(0.0, seconds)
+    of_it = "" if whole else f", of which {clock(piece.start)} to {clock(round(piece.end))},"
     facts = {"seconds": round(seconds, 3), "scenes": float(scenes)}
     return Chunk(
         TEXT,
-        f"{opening}A film of {clock(round(seconds))} with {many}.\n",
-        anchor=Anchor(part=index, span=Span(0.0, seconds)),
+        f"{opening}A film of {clock(round(seconds))}{of_it} with {many}.\n",
+        anchor=Anchor(part=index, span=piece),
         label="film",
         facts=facts,
     )
@@ -81,10 +86,18 @@ def scene(index: int, span: Span, shown: list[Chunk]) -> Entry:
     return Entry(span.start, _line(index, span, " ".join(said.split()), label, first))
 
 
-def speech(index: int, seconds: float, words: list[Chunk]) -> Entry:
-    """A sentence that is heard, from Chunks of `asr`; without a span it may be anywhere in the film."""
+def moved(chunk: Chunk, start: float) -> Chunk:
+    """A Chunk about a piece that begins at `start` seconds, with the times of the whole."""
+    if not start or chunk.anchor is None or chunk.anchor.span is None:
+        return chunk
+    span = Span(start + chunk.anchor.span.start, start + chunk.anchor.span.end)
+    return replace(chunk, anchor=replace(chunk.anchor, span=span))
+
+
+def speech(index: int, piece: Span, words: list[Chunk]) -> Entry:
+    """A sentence that is heard, from Chunks of `asr`; without a span it may be anywhere in the piece."""
     spans = [chunk.anchor.span for chunk in words if chunk.anchor and chunk.anchor.span]
-    span = Span(spans[0].start, spans[-1].end) if spans else Span(0.0, seconds)
+    span = Span(spans[0].start, spans[-1].end) if spans else piece
     said = " ".join("".join(chunk.text for chunk in words).split())
     return Entry(span.start, _line(index, span, f"Heard: “{said}”", "speech", words[0]))
 

@@ -132,7 +132,11 @@ class Piper(Specialist):
             parameters=(
                 Parameter("instruction", "string", "The words to speak when no text part is given"),
                 Parameter(
-                    "speed", "number", f"Of speech, from {_SLOWEST} to {_FASTEST}; 1 is normal", self._speed
+                    "speed",
+                    "number",
+                    f"Of speech, from {_SLOWEST} to {_FASTEST}; 1 is normal",
+                    self._speed,
+                    meaning="speed",
                 ),
             ),
             examples=EXAMPLES,

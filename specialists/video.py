@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from specialists.base import Card, Chunk, Cost, Resources, Specialist, Task
 from specialists.calls import ask, subtask
@@ -16,11 +17,12 @@ from specialists.errors import AntiphonError, BadConfig, BadInput, Unavailable, 
 from specialists.film import inspect_video, video_frames
 from specialists.limits import Inspected, safe_name
 from specialists.picture import encode_image
+from specialists.piece import STRETCH_PARAMETERS, stretch
 from specialists.registry import Setup
 from specialists.scenes import changes, scenes
 from specialists.sound import encode_flac, read_audio
 from specialists.threads import in_thread, stream
-from specialists.timeline import Entry, clock, gap, header, merged, scene, speech
+from specialists.timeline import Entry, clock, gap, header, merged, moved, scene, speech
 
 RATE = 16_000
 LONG = 300.0
@@ -58,13 +60,15 @@ EXAMPLES = (
 
 @dataclass(frozen=True, slots=True)
 class _Film:
-    """A film that is worked on: its Part's place, bytes and facts, and where pieces made of it are kept."""
+    """A film that is worked on: its Part's place, bytes and facts, the piece of it that is wanted, and where
+    what is made of it is kept."""
 
     task: Task
     index: int
     name: str
     data: bytes
     found: Inspected
+    piece: Span
     started: float
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
 
@@ -73,7 +77,8 @@ class Watcher(Specialist):
     """Watches and hears films. One Chunk is one line of the timeline, in order of time, with its span.
 
     The first Chunk says how long the film is and how many scenes it has. What cannot be seen or heard
-    because a specialist is missing or fails is named in a line of its own at the end.
+    because a specialist is missing or fails is named in a line of its own at the end. Of a piece of a film,
+    the times are those of the film.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -89,8 +94,10 @@ class Watcher(Specialist):
             consumes=(VIDEO,),
             produces=(TEXT,),
             version="1",
+            parameters=STRETCH_PARAMETERS,
             examples=EXAMPLES,
             requires=("vision", "ocr", "asr"),
+            purpose="video",
             cost=Cost(seconds=8.0),
             resources=Resources(cpus=2.0, memory_mb=600),
             model=f"scenes-{most}",
@@ -100,12 +107,13 @@ class Watcher(Specialist):
         films = [(index, part) for index, part in enumerate(task.parts) if part.kind == VIDEO]
         if not films:
             raise BadInput("got no film to watch", part=self.card.name)
+        stretch(task)  # refused before any work is done
         started = time.monotonic()
         for count, (index, part) in enumerate(films, 1):
             film = await in_thread(self._open, task, index, part, started)
             opening = f"Film {count}: " if len(films) > 1 else ""
             spans = await self._scenes(film)
-            yield header(index, film.found.facts["seconds"], len(spans), opening)
+            yield header(index, film.found.facts["seconds"], film.piece, len(spans), opening)
             async with aclosing(self._timeline(film, spans)) as entries:
                 async for entry in entries:
                     yield entry.chunk
@@ -115,20 +123,24 @@ class Watcher(Specialist):
         if part.blob is None:
             raise BadInput("has no content", part=name)
         data = task.blobs.read(part.blob)
-        return _Film(task, index, name, data, inspect_video(data, self._setup.limits, part=name), started)
+        found = inspect_video(data, self._setup.limits, part=name)
+        piece = stretch(task).within(found.facts["seconds"], name)
+        return _Film(task, index, name, data, found, piece, started)
 
     async def _scenes(self, film: _Film) -> list[Span]:
-        seconds = film.found.facts["seconds"]
+        start, seconds = film.piece.start, film.piece.end - film.piece.start
 
         def compare() -> Generator[list[tuple[float, float]], None, None]:
-            frames = video_frames(film.data, self._setup.limits, part=film.name, only_keys=seconds > LONG)
-            yield from changes(frames)
+            frames = video_frames(
+                film.data, self._setup.limits, part=film.name, start=start, only_keys=seconds > LONG
+            )
+            yield from changes(takewhile(lambda frame: frame.time <= film.piece.end, frames))
 
         found: list[tuple[float, float]] = []
         async with aclosing(stream(compare)) as blocks:
             async for block in blocks:
-                found += block
-        return scenes(found, seconds, self._most)
+                found += [(time - start, score) for time, score in block]
+        return [Span(start + s.start, start + s.end) for s in scenes(found, seconds, self._most)]
 
     async def _timeline(self, film: _Film, spans: list[Span]) -> AsyncGenerator[Entry, None]:
         """The entries of eyes and ears, merged by time. Both are in order of time by themselves."""
@@ -170,7 +182,6 @@ class Watcher(Specialist):
 
     async def _hear(self, film: _Film, out: asyncio.Queue[Entry | None]) -> None:
         sentence: list[Chunk] = []
-        seconds = film.found.facts["seconds"]
         try:
             if not film.found.facts.get("channels"):
                 out.put_nowait(gap(film.index, "It has no sound."))
@@ -185,17 +196,17 @@ class Watcher(Specialist):
                 if not chunk.text.strip():
                     continue
                 spoken = True
-                sentence.append(chunk)
+                sentence.append(moved(chunk, film.piece.start))
                 if chunk.label != "word" or chunk.text.rstrip().endswith((".", "?", "!")):
-                    out.put_nowait(speech(film.index, seconds, sentence))
+                    out.put_nowait(speech(film.index, film.piece, sentence))
                     sentence = []
             if sentence:
-                out.put_nowait(speech(film.index, seconds, sentence))
+                out.put_nowait(speech(film.index, film.piece, sentence))
             if not spoken:
                 out.put_nowait(gap(film.index, "No words are heard in it."))
         except AntiphonError as error:
             if sentence:
-                out.put_nowait(speech(film.index, seconds, sentence))
+                out.put_nowait(speech(film.index, film.piece, sentence))
             out.put_nowait(gap(film.index, f"What is said in it is not known: {error.message}."))
         finally:
             out.put_nowait(None)
@@ -227,8 +238,9 @@ class Watcher(Specialist):
         return Part(IMAGE, blob=blob, name=f"{film.name} at {clock(frame.time)}", facts=size)
 
     def _sound(self, film: _Film) -> Part | None:
-        """The film's sound as a recording; None when it is silent."""
+        """The sound of the wanted piece as a recording; None when it is silent."""
         samples = read_audio(film.data, self._setup.limits, RATE, part=film.name)
+        samples = samples[round(film.piece.start * RATE) : round(film.piece.end * RATE)]
         if not len(samples) or max(samples.max(), -samples.min()) < SILENT:
             return None
         blob = film.blobs.put(encode_flac(samples, RATE), "audio/flac")

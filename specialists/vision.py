@@ -126,6 +126,7 @@ class Describer(Specialist):
             version="1",
             examples=EXAMPLES,
             requires=("ocr",),
+            purpose="vision",
             cost=Cost(seconds=1.0),
             resources=Resources(cpus=2.0, memory_mb=500),
             model=uri,

@@ -107,6 +107,7 @@ class VisionLanguage(Specialist):
             # Declared, so that memory keeps the answers to different questions apart.
             parameters=(Parameter("instruction", "string", "What to say of the picture", NO_WORDS),),
             examples=examples,
+            purpose="vision",
             cost=Cost(seconds=5.0),
             resources=Resources(cpus=2.0, memory_mb=8000),
             model=uri,

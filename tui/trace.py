@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.events import (
+    Corrected,
     Event,
     Failed,
     Heard,
@@ -13,6 +14,7 @@ from orchestrator.events import (
     PartRejected,
     Planned,
     Recalled,
+    Replanned,
     Routed,
     SpeechDelta,
     StepFailed,
@@ -26,7 +28,7 @@ from orchestrator.events import (
 from specialists.content import Message, Part
 from tui.speech import Speech
 
-StepState = Literal["waiting", "running", "done", "reused", "failed", "stopped"]
+StepState = Literal["waiting", "running", "done", "reused", "failed", "dropped", "stopped"]
 
 
 @dataclass(slots=True)
@@ -51,6 +53,7 @@ class TurnTrace:
     number: int = 0
     asked: Message | None = None
     rejected: list[PartRejected] = field(default_factory=list)
+    corrected: Corrected | None = None
     recalled: Recalled | None = None
     routed: list[Routed] = field(default_factory=list)
     planned: list[Planned] = field(default_factory=list)
@@ -79,14 +82,12 @@ class TurnTrace:
                 self.number, self.asked = event.turn, event.message
             case PartRejected():
                 self.rejected.append(event)
-            case Recalled():
-                self.recalled = event
-            case Routed():
-                self.routed.append(event)
-            case Planned():
-                self._plan(event)
+            case Corrected() | Recalled() | Routed() | Planned():
+                self._decide(event)
             case StepStarted() | StepProgress() | StepFinished() | StepFailed():
                 self._step(event, now)
+            case Replanned():
+                self._replan(event)
             case TextDelta():
                 self.text += event.text
             case SpeechDelta():
@@ -107,11 +108,30 @@ class TurnTrace:
         self.dropped = True
         self._stop_steps()
 
+    def _decide(self, event: Corrected | Recalled | Routed | Planned) -> None:
+        match event:
+            case Corrected():
+                self.corrected = event
+            case Recalled():
+                self.recalled = event
+            case Routed():
+                self.routed.append(event)
+            case Planned():
+                self._plan(event)
+
     def _plan(self, event: Planned) -> None:
         self.planned.append(event)
         for step in event.plan.steps:
             known = self.steps.setdefault(step.id, StepTrace(step.id, step.specialist))
             known.after = step.after
+
+    def _replan(self, event: Replanned) -> None:
+        for step in event.dropped:
+            lost = self.steps.setdefault(step.id, StepTrace(step.id, step.specialist, step.after))
+            lost.state, lost.note = "dropped", event.reason
+        if event.instead is not None:
+            new = event.instead
+            self.steps.setdefault(new.id, StepTrace(new.id, new.specialist, new.after))
 
     def _step(self, event: StepStarted | StepProgress | StepFinished | StepFailed, now: float) -> None:
         # A step that no plan named (a retry elsewhere, a late correction) still gets its line.
@@ -119,7 +139,7 @@ class TurnTrace:
         match event:
             case StepStarted():
                 step.state, step.since, step.attempt = "running", now, event.attempt
-                step.specialist = event.specialist
+                step.specialist, step.finding = event.specialist, ""
             case StepProgress():
                 step.finding += event.text
             case StepFinished():

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from orchestrator.api import (
+    corrections,
     errors,
     native,
     openai_audio,
@@ -19,6 +20,7 @@ from orchestrator.api.auth import Guard, check_exposure
 from orchestrator.api.envelope import Envelope
 from orchestrator.api.limits import BodyLimit
 from orchestrator.api.service import Service
+from orchestrator.api.tracing import Traced
 from orchestrator.engine import Orchestrator
 
 
@@ -30,10 +32,12 @@ def build(orchestrator: Orchestrator) -> FastAPI:
     keys = check_exposure(orchestrator.config.server)
     app = FastAPI(title="Antiphon", version=version("antiphon"), description=__doc__)
     app.state.service = Service(orchestrator)
-    for part in (openai_models, openai_chat, openai_audio, openai_embeddings, native, status):
+    for part in (openai_models, openai_chat, openai_audio, openai_embeddings, native, corrections, status):
         app.include_router(part.router)
     errors.install(app)
     app.add_middleware(BodyLimit, limits=orchestrator.config.limits)
     app.add_middleware(Guard, keys=keys)
+    if orchestrator.telemetry is not None:
+        app.add_middleware(Traced)
     app.add_middleware(Envelope)
     return app

@@ -25,14 +25,19 @@ from orchestrator.api.fetch import decode_base64
 from orchestrator.api.schemas import InterruptRequest, PlanRequest, TurnRequest
 from orchestrator.api.service import Service, scope_of, service_of
 from orchestrator.api.streams import StreamedAnswer, closing, sse, while_connected
+from orchestrator.budget import Budget
+from orchestrator.controller.request import Request as RouteRequest
 from orchestrator.events import Event, to_dict
 from orchestrator.session import Attachment, Session
+from orchestrator.trace import to_dict as to_json
+from orchestrator.trace import trace
 from specialists.content import AUDIO, IMAGE, VIDEO, BlobRef, Message, Part, text_part
 from specialists.threads import in_thread
 
 router = APIRouter(tags=["Antiphon"])
 
 _FIELDS = {"images": IMAGE, "audio": AUDIO, "video": VIDEO, "files": None}
+_WORDS = ("text", "voice", "speak", "within", "max_price")
 _MOST_FILES = 100
 
 
@@ -55,6 +60,8 @@ _TURN_BODY: dict[str, Any] = {
                         "text": {"type": "string"},
                         "voice": {"type": "boolean"},
                         "speak": {"type": "boolean"},
+                        "within": {"type": "number"},
+                        "max_price": {"type": "number"},
                         **{
                             name: {"type": "array", "items": {"type": "string", "format": "binary"}}
                             for name in _FIELDS
@@ -124,7 +131,11 @@ async def list_specialists(request: Request) -> Response:
     return JSONResponse(
         {
             "specialists": [
-                {**asdict(card), "health": asdict(health[card.name]) if card.name in health else None}
+                {
+                    **asdict(card),
+                    "health": asdict(health[card.name]) if card.name in health else None,
+                    "latency": asdict(found) if (found := engine.latencies.of(card)) else None,
+                }
                 for card in engine.cards()
             ]
         }
@@ -142,22 +153,14 @@ async def plan(body: PlanRequest, request: Request) -> Response:
         )
         for said in body.history
     ]
-    work = service_of(request).engine.plan(body.text, body.attachments, history)
+    budget = Budget(body.within, body.max_price)
+    work = service_of(request).engine.plan(body.text, body.attachments, history, budget, scope_of(request))
     made, route = await while_connected(request, work)
-    return JSONResponse(
-        {
-            "steps": [
-                {"id": step.id, "specialist": step.specialist, "after": list(step.after)}
-                for step in made.steps
-            ],
-            "outputs": list(made.outputs),
-            "reuse": made.reuse,
-            "notes": list(made.notes),
-            "controls": [str(control) for control in route.controls],
-            "controller": route.controller,
-            "margin": route.margin,
-        }
-    )
+    cards = service_of(request).engine.cards()
+    asked = RouteRequest(body.text, tuple(body.attachments))
+    names = [""] * len(body.attachments)
+    traced = trace(asked, names, route, made, cards, service_of(request).engine.latencies.expected(cards))
+    return JSONResponse(to_json(traced))
 
 
 @router.get("/blobs/{digest}", response_model=None)
@@ -175,7 +178,7 @@ async def _asked(
     """The request, and its files: those of a form lie in a folder that `files` removes."""
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
         async with request.form(max_files=_MOST_FILES) as form:
-            asked = _validated({name: form[name] for name in ("text", "voice", "speak") if name in form})
+            asked = _validated({name: form[name] for name in _WORDS if name in form})
             folder = Path(files.enter_context(TemporaryDirectory(prefix="antiphon-")))
             return asked, await _uploads(form, folder)
     asked = _validated(await request.body())
@@ -223,7 +226,13 @@ def _copy(upload: UploadFile, path: Path) -> None:
 async def _turn(
     session: Session, asked: TurnRequest, attachments: tuple[Attachment, ...], files: ExitStack, scope: str
 ) -> AsyncGenerator[bytes, None]:
-    sent = session.send(asked.text, files=attachments, voice=asked.voice, speak=asked.speak)
+    sent = session.send(
+        asked.text,
+        files=attachments,
+        voice=asked.voice,
+        speak=asked.speak,
+        budget=Budget(asked.within, asked.max_price),
+    )
     with files:
         async with closing(sent) as events:
             async for event in events:

@@ -20,6 +20,10 @@ Text = Annotated[str, AfterValidator(_encodable)]
 """Text that can be written down: JSON may name half characters that no encoding has."""
 
 
+Within = Annotated[float | None, Field(default=None, gt=0, allow_inf_nan=False)]
+MaxPrice = Annotated[float | None, Field(default=None, ge=0, allow_inf_nan=False)]
+
+
 class TextPart(BaseModel):
     type: Literal["text"]
     text: Text
@@ -185,6 +189,8 @@ class PlanRequest(BaseModel):
     attachments: list[str] = Field(default_factory=list)
     """Kinds of what is attached; no file is needed."""
     history: list[HistoryMessage] = Field(default_factory=list)
+    within: Within = None
+    max_price: MaxPrice = None
 
 
 class TurnAttachment(BaseModel):
@@ -203,3 +209,7 @@ class TurnRequest(BaseModel):
     """The words were spoken."""
     speak: bool = False
     """A spoken reply is wanted beside the text."""
+    within: Within = None
+    """Seconds aimed at; may be less than the server allows, never more."""
+    max_price: MaxPrice = None
+    """Nothing is planned that costs more; in the unit of the prices on the Cards."""

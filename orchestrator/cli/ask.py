@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.common import ConfigPath, Json, check_writable, print_json, say, writing
-from orchestrator.cli.transcript import clean
+from orchestrator.cli.common import (
+    ConfigPath,
+    Json,
+    MaxPrice,
+    Within,
+    budget,
+    check_writable,
+    print_json,
+    say,
+    writing,
+)
+from orchestrator.cli.transcript import clean, corrected, replanned
 
 if TYPE_CHECKING:
     from orchestrator.events import Event
+    from orchestrator.plan import Plan
     from orchestrator.session import Session
 
 
@@ -32,6 +43,8 @@ def ask(
     session: Annotated[
         str | None, typer.Option(metavar="NAME", help="Go on with a session, or begin one of this name.")
     ] = None,
+    within: Within = None,
+    max_price: MaxPrice = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer alone.")] = False,
     as_json: Json = False,
     config: ConfigPath = None,
@@ -58,6 +71,7 @@ def ask(
         "video": video or [],
         "files": file or [],
         "speak": speech is not None,
+        "budget": budget(within, max_price),
     }
 
     async def run() -> None:
@@ -96,6 +110,7 @@ class _Turn:
         self._rate = 0
         self._media: list[str] = []
         self._midline = False
+        self._said = ""
         self.session = ""
         self.outcome = "failed"
 
@@ -105,6 +120,7 @@ class _Turn:
         match event.type:
             case "reply.text":
                 if self._stream:
+                    self._said += event.text
                     sys.stdout.write(clean(event.text) if sys.stdout.isatty() else event.text)
                     sys.stdout.flush()
                     self._midline = not event.text.endswith("\n")
@@ -115,19 +131,22 @@ class _Turn:
                 self._routed = to_dict(event)
             case "turn.planned":
                 self._plan = to_dict(event)["plan"]
-                self._tell("plan: " + (" → ".join(step.specialist for step in event.plan.steps) or "nothing"))
+                self._tell_plan(event.plan)
             case "step.finished":
                 how = "from memory" if event.reused else f"{event.seconds:.2f} s"
                 self._tell(f"{event.specialist}: {how}")
             case "step.failed":
                 then = "" if event.then == "give up" else f" ({event.then})"
                 self._tell(f"{event.specialist}: {event.reason}{then}")
+            case "turn.corrected" | "turn.replanned":
+                self._tell(_change(to_dict(event)))
             case "reply.media":
                 self._media.append(event.part.name)
             case "part.rejected" | "turn.problem":
                 problem = to_dict(event)
                 self._problems.append(problem)
-                if event.type == "turn.problem":
+                seen = sys.stdout.isatty() and event.reason in self._said  # on one screen once is enough
+                if event.type == "turn.problem" and not seen:
                     remedy = f". {event.remedy}" if event.remedy else ""
                     say(f"antiphon: {event.part + ': ' if event.part else ''}{event.reason}{remedy}")
             case "turn.finished":
@@ -140,6 +159,13 @@ class _Turn:
                 self._tell(f"{event.outcome} in {share}; session {self.session}")
             case _:
                 pass
+
+    def _tell_plan(self, plan: Plan) -> None:
+        from orchestrator.wording import describe
+
+        self._tell("plan: " + (" → ".join(step.specialist for step in plan.steps) or "nothing"))
+        for tradeoff in plan.tradeoffs:
+            self._tell(f"budget: {describe(tradeoff)}")
 
     def write_speech(self, path: Path) -> None:
         """Write what was spoken. Nothing spoken is a failure that says so."""
@@ -178,3 +204,10 @@ class _Turn:
                 sys.stdout.flush()
                 self._midline = False
             say(f"  {line}")
+
+
+def _change(event: dict[str, Any]) -> str:
+    """What the person, or a step that came to nothing, changed."""
+    return (
+        f"corrects {corrected(event)}" if event["type"] == "turn.corrected" else f"plan: {replanned(event)}"
+    )

@@ -16,12 +16,28 @@ from orchestrator.cli.transcript import clean
 
 if TYPE_CHECKING:
     from memory.store import MemoryStore
+    from orchestrator.budget import Budget
     from orchestrator.config import Config
 
 ConfigPath = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="Configuration file (TOML).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Within = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Answer within this: what is nice to have is left out for it."),
+]
+MaxPrice = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="Plan nothing that costs more, in the unit of the specialists' prices."),
+]
+
+
+def budget(within: float | None, max_price: float | None) -> Budget:
+    """The limits of a request. Raises BadInput for seconds or a price that cannot be."""
+    from orchestrator.budget import Budget
+
+    return Budget(within, max_price)
 
 
 def open_store(config: Config) -> MemoryStore:

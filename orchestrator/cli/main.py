@@ -8,7 +8,18 @@ from io import TextIOWrapper
 
 import typer
 
-from orchestrator.cli import ask, doctor, memory, models, plan, router, sessions, specialists, talk
+from orchestrator.cli import (
+    ask,
+    corrections,
+    doctor,
+    memory,
+    models,
+    plan,
+    router,
+    sessions,
+    specialists,
+    talk,
+)
 from orchestrator.cli.common import say
 from specialists.errors import AntiphonError, Ours
 
@@ -30,6 +41,7 @@ def build() -> typer.Typer:
     app.command("plan")(plan.plan)
     app.add_typer(sessions.app, name="sessions")
     app.add_typer(memory.app, name="memory")
+    app.add_typer(corrections.app, name="corrections")
     app.add_typer(specialists.app, name="specialists")
     app.add_typer(models.app, name="models")
     app.add_typer(router.app, name="router")

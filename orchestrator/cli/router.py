@@ -33,6 +33,7 @@ def fit(
 ) -> None:
     """Fit the router. Takes minutes on one core, and gives the same router for the same exemplars."""
     from orchestrator.config import load
+    from orchestrator.controller import catalogues as worlds
     from orchestrator.controller.exemplars import built_in, read
     from orchestrator.controller.fit import DEFAULT_RECIPE
     from orchestrator.controller.fit import fit as fit_router
@@ -41,14 +42,19 @@ def fit(
 
     settings = load(config)
     found = tuple(e for path in exemplars for e in read(path)) if exemplars else built_in()
-    say(f"{len(found)} exemplars, {DEFAULT_RECIPE.epochs} epochs")
+    catalogues = worlds.built_in()
+    asked = sum(len(catalogue.requests) for catalogue in catalogues)
+    say(
+        f"{len(found)} exemplars, {asked} requests to {len(catalogues)} catalogues, "
+        f"{DEFAULT_RECIPE.epochs} epochs"
+    )
     began = time.monotonic()
 
     def report(epoch: int, loss: float) -> None:
         say(f"epoch {epoch}  loss {loss:.4f}  {time.monotonic() - began:.0f} s")
 
     models, folder = ModelStore(settings.engine.models), out or FOLDER
-    claims = fit_router(found, _cards(settings), models, folder, report)
+    claims = fit_router(found, catalogues, _cards(settings), models, folder, report)
     say(f"{claims.held_out} exemplars were kept back: {claims.right:.1%} of them decided wholly right")
     typer.echo(folder)
 

@@ -12,6 +12,8 @@ import typer
 from orchestrator.cli.common import ConfigPath, Json, print_json, say
 
 if TYPE_CHECKING:
+    from orchestrator.config import Config
+    from orchestrator.latency import Latency
     from specialists.base import Card, Parameter
     from specialists.conformance import Finding
     from specialists.runtime import LocalRuntime
@@ -27,19 +29,27 @@ Name = Annotated[str, typer.Argument(help="The specialist's name, as `antiphon s
 @app.command("list")
 def list_specialists(as_json: Json = False, config: ConfigPath = None) -> None:
     """Every specialist: what it takes and gives, its model, and what to do where one is missing."""
-    cards = _runtime(config).cards()
+    from orchestrator.config import load
+    from orchestrator.latency import Latencies
+
+    settings = load(config)
+    cards = _runtime(settings).cards()
+    latencies = Latencies(settings.engine.data / Latencies.FILE)
+    latencies.load()
     if as_json:
-        print_json([_row(card) for card in cards])
+        print_json([_row(card, latencies.of(card)) for card in cards])
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("specialist", "takes", "gives", "state", "model or remedy", box=None, pad_edge=False)
+    table = Table(
+        "specialist", "takes", "gives", "state", "p50", "p95", "model or remedy", box=None, pad_edge=False
+    )
     for card in cards:
         takes, gives = ", ".join(card.consumes), ", ".join(card.produces)
         last = _short(card.model) if card.available else card.remedy
-        cells = (card.name, takes, gives, _state(card), last)
+        cells = (card.name, takes, gives, _state(card), *_times(latencies.of(card)), last)
         table.add_row(*(Text(cell, overflow="fold") for cell in cells))
     Console().print(table)
 
@@ -48,8 +58,9 @@ def list_specialists(as_json: Json = False, config: ConfigPath = None) -> None:
 def show(name: Name, as_json: Json = False, config: ConfigPath = None) -> None:
     """The Card of one specialist: what it says of itself, and what to do where it is missing."""
     from orchestrator.cli.transcript import clean
+    from orchestrator.config import load
 
-    card = _runtime(config).specialist(name).card
+    card = _runtime(load(config)).specialist(name).card
     if as_json:
         print_json({**asdict(card), "state": _state(card)})
         return
@@ -103,9 +114,10 @@ def check(
     """Does it keep the contract? Runs the conformance suite; exit code 1 when something fails."""
     from rich.console import Console
 
+    from orchestrator.config import load
     from specialists.conformance import check as examine
 
-    specialist = _runtime(config).specialist(name)
+    specialist = _runtime(load(config)).specialist(name)
     with Console(stderr=True).status(f"Checking {name}"):
         findings = asyncio.run(examine(specialist))
     if as_json:
@@ -127,7 +139,12 @@ def _show(findings: list[Finding]) -> None:
         console.print(Text.assemble((mark, style), f"  {finding.name}{detail}"))
 
 
-def _row(card: Card) -> dict[str, object]:
+def _times(latency: Latency | None) -> tuple[str, str]:
+    """What its calls take: half of them no longer than the first, 95 in 100 no longer than the second."""
+    return ("", "") if latency is None else (f"{latency.p50:.2f} s", f"{latency.p95:.2f} s")
+
+
+def _row(card: Card, latency: Latency | None) -> dict[str, object]:
     return {
         "name": card.name,
         "version": card.version,
@@ -137,6 +154,7 @@ def _row(card: Card) -> dict[str, object]:
         "model": card.model,
         "state": _state(card),
         "remedy": card.remedy,
+        "latency": asdict(latency) if latency is not None else None,
     }
 
 
@@ -149,10 +167,8 @@ def _short(model: str) -> str:
     return model.partition("/")[0] if model.startswith("pypi:") else model
 
 
-def _runtime(config: Path | None) -> LocalRuntime:
-    from orchestrator.config import load
+def _runtime(settings: Config) -> LocalRuntime:
     from specialists.models import ModelStore
     from specialists.registry import build
 
-    settings = load(config)
     return build(ModelStore(settings.engine.models), settings.specialists, settings.limits)

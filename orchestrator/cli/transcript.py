@@ -23,7 +23,12 @@ class TurnView:
 
     number: int
     asked: str = ""
+    corrects: str = ""
+    memory: str = ""
     controls: str = ""
+    decided: str = ""
+    like: str = ""
+    attached: tuple[str, ...] = ()
     plan: str = ""
     ran: list[str] = field(default_factory=list)
     reused: list[str] = field(default_factory=list)
@@ -64,7 +69,11 @@ def lines(view: TurnView) -> Iterator[str]:
     yield f"Turn {view.number}: {view.outcome}"
     rows = (
         ("you", view.asked),
+        ("corrects", view.corrects),
+        ("memory", view.memory),
         ("controls", view.controls),
+        ("decided", view.decided),
+        ("like", view.like),
         ("plan", view.plan),
         ("ran", ", ".join(view.ran)),
         ("reused", ", ".join(view.reused)),
@@ -88,11 +97,18 @@ def _take(view: TurnView, event: EventDict) -> None:
     summary = _summary(event)
     match event["type"]:
         case "turn.started":
-            view.asked = summary
+            view.asked, view.attached = summary, _attached(event["message"])
+        case "turn.corrected":
+            view.corrects = summary
+        case "memory.recalled":
+            view.memory = "\n".join(map(_hit, event["hits"]))
         case "turn.routed":
-            view.controls = summary
+            view.controls = " ".join(event["controls"])
+            view.decided, view.like = _decided(event), _like(event)
         case "turn.planned":
-            view.plan = summary
+            view.plan = _steps(event, view.attached)
+        case "turn.replanned":
+            view.plan += f"\n{summary}"
         case "step.finished":
             (view.reused if event["reused"] else view.ran).append(summary)
         case "step.failed" | "part.rejected" | "turn.problem":
@@ -124,10 +140,72 @@ def _started(event: EventDict) -> str:
     return _message(event["message"]) + (" (spoken)" if event["voice"] else "")
 
 
+def corrected(event: EventDict) -> str:
+    """What is corrected, how it was served, and whether that is remembered."""
+    kept = f", kept as {event['correction']}" if event["correction"] else ""
+    anew = f", {len(event['unwanted'])} found anew" if event["unwanted"] else ""
+    request = event["request"] or "a request without words"
+    return f"turn {event['of']}: {request} (was {' '.join(event['before'])}{anew}{kept})"
+
+
 def _routed(event: EventDict) -> str:
     refused = f", refused {' '.join(event['invalid'])}" if event["invalid"] else ""
     controls = " ".join(event["controls"])
     return f"{controls} ({event['controller']}, margin {event['margin']:.2f}{refused})"
+
+
+def _decided(event: EventDict) -> str:
+    """How sure, by whom, and what stood next."""
+    from orchestrator.trace import decided_by, in_words, sureness
+
+    margin = event["margin"]
+    said = f"{sureness(margin)} (margin {margin:.2f}), by {decided_by(event['controller'])}"
+    shown = " ".join(event["controls"])
+    others = [c for c in event["candidates"] if c["control"] != shown][:2]
+    said += "".join(f"\n{c['score'] * 100:.0f} % {in_words(c['control'].split())}" for c in others)
+    for asked in event.get("asked", ()):
+        share, words = f"{asked['score'] * 100:.0f} %", one_line(asked["words"], 60)
+        said += f"\n{share} asked for {asked['specialist']}: {words}".rstrip(": ")
+    if emitted := event.get("emitted"):
+        said += f"\nthe chat model wrote: {' '.join(emitted)}" + (", at the second try" * event["repaired"])
+    return said + (f"\nrefused: {' '.join(event['invalid'])}" if event["invalid"] else "")
+
+
+def _like(event: EventDict) -> str:
+    from orchestrator.trace import in_words
+
+    texts = event["exemplars"]
+    served = event.get("exemplar_controls") or [""] * len(texts)
+    pairs = zip(texts, served, strict=True)
+    return "\n".join(
+        one_line(text, 70) + (f" ({in_words(controls.split())})" if controls else "")
+        for text, controls in pairs
+    )
+
+
+def _hit(hit: Mapping[str, Any]) -> str:
+    exact = ", about this very file" if hit["exact"] else ""
+    return f"{hit['score']:.2f} {hit['source']}{exact}: {one_line(hit['text'], 70)}"
+
+
+def _steps(event: EventDict, attached: tuple[str, ...]) -> str:
+    """A line a step, under the number of its stage: what it works on, and what it was expected to take."""
+    from orchestrator.events import Planned, from_dict
+    from orchestrator.trace import input_names, stages
+
+    planned = from_dict(event)
+    assert isinstance(planned, Planned)
+    plan = planned.plan
+    inputs = input_names(plan, attached)
+    takes = {estimate.step: f" (~{estimate.p50:.1f} s)" for estimate in planned.estimates}
+    rows = [
+        f"{number} {step.specialist}: {', '.join(inputs[step.id]) or 'nothing'}{takes.get(step.id, '')}"
+        for number, stage in enumerate(stages(plan), start=1)
+        for step in stage
+    ]
+    reused = ", from what is known already" if plan.reuse else ""
+    rows.append(f"-> {', '.join(plan.outputs)}{reused}")
+    return "\n".join([*rows, *plan.notes, *map(_tradeoff, event["plan"].get("tradeoffs", ()))])
 
 
 def _step_started(event: EventDict) -> str:
@@ -154,15 +232,27 @@ def _finished(event: EventDict) -> str:
     return event["outcome"] + (f" in {total:.2f} s" if total is not None else "")
 
 
+def replanned(event: EventDict) -> str:
+    """What changed in a plan and why: `without chat, vision instead: There is no text ...`."""
+    changes = []
+    if event["dropped"]:
+        changes.append("without " + ", ".join(step["specialist"] for step in event["dropped"]))
+    if event["instead"]:
+        changes.append(f"{event['instead']['specialist']} instead")
+    return f"{', '.join(changes)}: {event['reason']}"
+
+
 _SUMMARIES: Mapping[str, Callable[[EventDict], str]] = {
     "session.opened": _opened,
     "turn.started": _started,
+    "turn.corrected": corrected,
     "memory.recalled": lambda event: f"{len(event['hits'])} hits in {event['seconds'] * 1000:.0f} ms",
     "turn.routed": _routed,
     "turn.planned": lambda event: _plan(event["plan"]),
     "step.started": _step_started,
     "step.finished": _step_finished,
     "step.failed": lambda event: f"{event['specialist']}: {event['reason']} ({event['then']})",
+    "turn.replanned": replanned,
     "part.rejected": lambda event: f"{event['part']}: {event['reason']}",
     "turn.problem": _problem,
     "reply.media": lambda event: event["part"]["name"] or event["part"]["kind"],
@@ -182,6 +272,11 @@ def _message(message: Mapping[str, Any]) -> str:
     return " ".join([*texts, *media])
 
 
+def _attached(message: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of what was attached, in the order in which plans count the parts."""
+    return tuple(part["name"] for part in message["parts"] if part["kind"] != "text" or part["name"])
+
+
 def _plan(plan: Mapping[str, Any]) -> str:
     """Steps with what they wait for: `ocr, chat (after ocr) -> text, speech`."""
     names = {step["id"]: step["specialist"] for step in plan["steps"]}
@@ -190,4 +285,13 @@ def _plan(plan: Mapping[str, Any]) -> str:
         + (f" (after {', '.join(names.get(i, i) for i in step['after'])})" if step["after"] else "")
         for step in plan["steps"]
     ]
-    return f"{', '.join(steps) or 'no specialist'} -> {', '.join(plan['outputs'])}"
+    planned = f"{', '.join(steps) or 'no specialist'} -> {', '.join(plan['outputs'])}"
+    return "\n".join([planned, *(_tradeoff(values) for values in plan.get("tradeoffs", ()))])
+
+
+def _tradeoff(values: Mapping[str, Any]) -> str:
+    from orchestrator.budget import Budget, Estimate, Tradeoff
+    from orchestrator.wording import describe
+
+    estimates = {name: Estimate(**values[name]) for name in ("before", "after")}
+    return describe(Tradeoff(**{**values, **estimates, "limit": Budget(**values["limit"])}))

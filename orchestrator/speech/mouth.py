@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from orchestrator.calls import answer
 from orchestrator.context import TurnContext
 from orchestrator.events import SpeechDelta, StepFinished, StepStarted, step_failed
+from orchestrator.made import sound_rate
 from orchestrator.plan import Step
-from specialists.base import Task, pcm_rate
+from orchestrator.retries import with_retries
+from specialists.answers import MOST_BYTES
+from specialists.base import Chunk, Task
 from specialists.clauses import ClauseSplitter
 from specialists.content import text_part
 from specialists.errors import AntiphonError, SpecialistFailed, Theirs
+
+MOST_SOUND = 16 * 2**20
+"""Sound of one clause, in bytes: minutes of it at any rate."""
+
+KEPT_TO_TELL = 0.02
+"""This share of a turn's time is not the mouth's: in it the reply says that speaking failed."""
 
 
 class Mouth:
@@ -25,9 +35,14 @@ class Mouth:
         self._step = step
         self._splitter = ClauseSplitter()
         self._clauses: asyncio.Queue[str | None] = asyncio.Queue()
+        self._tries = 0
         self._pieces = 0
+        self._size = 0
+        self._of_clause = 0
         self._seconds = 0.0
-        self._task = asyncio.create_task(self._speak(), name="mouth")
+        self._task = asyncio.create_task(
+            self._speak(), name=f"{context.session} turn {context.number} {step.id}"
+        )
 
     def write(self, text: str) -> None:
         for clause in self._splitter.feed(text):
@@ -47,10 +62,14 @@ class Mouth:
         context, step = self._context, self._step
         context.emit(StepStarted(turn=context.number, step=step.id, specialist=step.specialist))
         try:
+            words = False
             async for clause in self._written():
+                words = words or any(map(str.isalnum, clause))
                 await self._say(clause)
+            if words and not self._pieces:
+                raise SpecialistFailed("made no sound", part=step.specialist)
         except Theirs as error:
-            context.emit(step_failed(context.number, step.id, step.specialist, error))
+            self._failed(error, "give up")
             return error
         context.calls.append(step.specialist)
         context.emit(
@@ -68,38 +87,57 @@ class Mouth:
             yield clause
 
     async def _say(self, clause: str) -> None:
-        context = self._context
-        task = Task(
-            id=f"{context.session}-{context.number}-{self._step.id}-{self._pieces}",
-            specialist=self._step.specialist,
-            parts=(text_part(clause),),
-            params=self._step.params,
-            turn=context.number,
-            deadline=min(context.services.config.engine.step_seconds, context.seconds_left),
-        )
-        began = context.services.clock()
-        with context.busy:
-            async for chunk in context.services.call(task):
-                if not chunk.data:
-                    continue
-                context.mark("first_speech")
-                context.emit(
-                    SpeechDelta(
-                        turn=context.number,
-                        text=chunk.text,
-                        rate=self._rate(chunk.media_type),
-                        pcm=chunk.data,
-                        index=self._pieces,
-                    )
-                )
-                self._pieces += 1
-        self._seconds += context.services.clock() - began
+        context, card = self._context, self._context.services.card(self._step.specialist)
+        clock, pieces = context.services.clock, self._pieces
+        seconds = context.allowance(KEPT_TO_TELL)
+        until = clock() + seconds
 
-    def _rate(self, media_type: str) -> int:
-        try:
-            return pcm_rate(media_type)
-        except ValueError as error:
+        async def call() -> None:
+            self._tries += 1
+            self._of_clause = 0
+            await self._call(clause, until - clock())
+
+        began = clock()
+        await with_retries(
+            call,
+            card,
+            seconds,
+            may_repeat=lambda: self._pieces == pieces,
+            retrying=lambda error: self._failed(error, "retry"),
+        )
+        self._seconds += clock() - began
+
+    async def _call(self, clause: str, seconds: float) -> None:
+        context, step = self._context, self._step
+        task = Task(
+            id=f"{context.session}-{context.number}-{step.id}-{self._tries}",
+            specialist=step.specialist,
+            parts=(text_part(clause),),
+            params=step.params,
+            turn=context.number,
+            deadline=seconds,
+        )
+        async with answer(context, task) as chunks:
+            async for chunk in chunks:
+                if chunk.data:
+                    self._give(chunk)
+
+    def _give(self, chunk: Chunk) -> None:
+        context = self._context
+        rate = sound_rate(chunk, self._step.specialist)
+        self._of_clause += len(chunk.data)
+        self._size += len(chunk.data)
+        if self._of_clause > MOST_SOUND or self._size > MOST_BYTES:
             raise SpecialistFailed(
-                f"made {media_type or 'sound of no type'}, where speech is audio/pcm;rate=HERTZ",
+                f"does not come to an end: more than {self._of_clause:,} bytes for a clause",
                 part=self._step.specialist,
-            ) from error
+            )
+        context.mark("first_speech")
+        context.emit(
+            SpeechDelta(turn=context.number, text=chunk.text, rate=rate, pcm=chunk.data, index=self._pieces)
+        )
+        self._pieces += 1
+
+    def _failed(self, error: AntiphonError, then: str) -> None:
+        context, step = self._context, self._step
+        context.emit(step_failed(context.number, step.id, step.specialist, error, then))

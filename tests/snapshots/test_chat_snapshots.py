@@ -19,6 +19,7 @@ from orchestrator.events import (
     Planned,
     Recalled,
     Routed,
+    StepEstimate,
     StepFinished,
     StepStarted,
     TextDelta,
@@ -47,9 +48,15 @@ PLAN = Plan(
     ),
     outputs=("text", "speech"),
 )
+EXPECTED = (
+    StepEstimate(step="s1", p50=2.4, p95=3.1, calls=12),
+    StepEstimate(step="s2", p50=0.3, p95=0.4),
+    StepEstimate(step="s3", p50=1.5, p95=1.5),
+    StepEstimate(step="s4", p50=0.08, p95=0.2, calls=3),
+)
 ROUTED = Routed(
     controls=("<|call:ocr|>", "<|call:vision|>", "<|say|>", "<|answer|>"),
-    controller="hybrid",
+    controller="hybrid: llm",
     margin=0.23,
     candidates=(
         Candidate(control="<|call:ocr|>", score=0.81),
@@ -57,7 +64,10 @@ ROUTED = Routed(
         Candidate(control="<|call:asr|>", score=0.04),
     ),
     exemplars=("read this receipt to me", "what does the sign say?"),
+    exemplar_controls=("<|call:ocr|> <|call:tts|> <|answer|>", "<|call:ocr|> <|answer|>"),
     invalid=("<|call:nothing|>",),
+    emitted=("call:ocr", "call:vision", "call:nothing", "say", "answer"),
+    repaired=True,
     seconds=0.0123,
 )
 HIT = HitSummary(record="r1", text="a striped flag", kind="image", source="vision", score=0.92, exact=True)
@@ -77,7 +87,7 @@ def up_to_the_answer() -> list[Event]:
     return [
         Recalled(hits=(HIT,), seconds=0.004),
         ROUTED,
-        Planned(plan=PLAN, seconds=0.001),
+        Planned(plan=PLAN, estimates=EXPECTED, seconds=0.001),
         StepStarted(step="s1", specialist="ocr"),
         StepFinished(step="s1", specialist="ocr", text="CAFE ANTIPHON\nCoffee 3.50\nCake 4.20", seconds=2.51),
         StepFinished(step="s2", specialist="vision", text="a striped flag", reused=True),

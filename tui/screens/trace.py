@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,8 +13,10 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from orchestrator.events import Candidate, Planned, Recalled, Routed
-from orchestrator.plan import PartRef, Ref, Step
+from orchestrator.events import Asked, Candidate, Corrected, Planned, Recalled, Routed
+from orchestrator.plan import Step
+from orchestrator.trace import attachments, decided_by, in_words, input_names, sureness
+from orchestrator.wording import describe
 from tui.screens.window import Window
 from tui.text import line, seconds
 from tui.trace import StepTrace, TurnTrace
@@ -69,14 +72,20 @@ class TraceScreen(Window[None]):
 def sections(trace: TurnTrace) -> Sections:
     """The trace as titled rows; a section that has nothing to say is left out."""
     found: Sections = []
+    if trace.corrected is not None:
+        found.append((f"Corrects turn {trace.corrected.of}", _correction(trace.corrected)))
     if trace.recalled is not None:
         found.append((_titled("Memory", trace.recalled.seconds), _memory(trace.recalled)))
     for routed in trace.routed:
         found.append(
-            (_titled(f"Controls, by {line(routed.controller, 20)}", routed.seconds), _controls(routed))
+            (
+                _titled(f"Controls, by {line(decided_by(routed.controller), 60)}", routed.seconds),
+                _controls(routed),
+            )
         )
         found.append(("Candidates", _candidates(routed)))
-        found.append(("Exemplars", [Content(line(text)) for text in routed.exemplars]))
+        found.append(("Asked for", [_asked(one) for one in routed.asked]))
+        found.append(("Exemplars", _exemplars(routed)))
     for planned in trace.planned:
         found.append((_titled("Plan", planned.seconds), _plan(planned, trace)))
     if trace.problems or trace.rejected:
@@ -90,6 +99,16 @@ def sections(trace: TurnTrace) -> Sections:
 
 def _titled(title: str, took: float) -> str:
     return f"{title}  {seconds(took)}" if took else title
+
+
+def _correction(corrected: Corrected) -> list[Content]:
+    rows = [Content(line(corrected.request, _HIT) or "a request without words")]
+    rows.append(Content.styled("was " + " ".join(line(control) for control in corrected.before), "$muted"))
+    if corrected.unwanted:
+        rows.append(Content.styled(f"{len(corrected.unwanted)} found anew, not from memory", "$muted"))
+    if corrected.correction:
+        rows.append(Content.styled("kept: such requests are served so from now on", "$success"))
+    return rows
 
 
 def _memory(recalled: Recalled) -> list[Content]:
@@ -108,7 +127,11 @@ def _memory(recalled: Recalled) -> list[Content]:
 
 def _controls(routed: Routed) -> list[Content]:
     rows = [Content.styled(" ".join(line(control) for control in routed.controls), "$primary")]
-    rows.append(Content.styled(f"margin {routed.margin:.2f}", "$muted"))
+    rows.append(Content.styled(f"{sureness(routed.margin)}, margin {routed.margin:.2f}", "$muted"))
+    if routed.emitted:
+        twice = ", at the second try" if routed.repaired else ""
+        wrote = " ".join(line(word) for word in routed.emitted)
+        rows.append(Content.styled(f"the chat model wrote: {wrote}{twice}", "$muted"))
     if routed.invalid:
         rows.append(Content.styled("refused: " + " ".join(line(token) for token in routed.invalid), "$error"))
     return rows
@@ -125,32 +148,54 @@ def _candidate(candidate: Candidate, whole: float) -> Content:
     return Content.assemble((f"{candidate.score:5.2f} ", "$accent"), bar, "  ", line(candidate.control))
 
 
+def _asked(asked: Asked) -> Content:
+    words = (line(asked.words, _HIT), "$muted")
+    return Content.assemble((f"{asked.score:5.2f} ", "$accent"), line(asked.specialist), "  ", words)
+
+
+def _exemplars(routed: Routed) -> list[Content]:
+    served = zip_longest(routed.exemplars, routed.exemplar_controls, fillvalue="")
+    return [
+        Content.assemble(line(text), (f"  {line(in_words(controls.split()))}" if controls else "", "$muted"))
+        for text, controls in served
+    ]
+
+
 def _plan(planned: Planned, trace: TurnTrace) -> list[Content]:
-    rows = [_step(step, trace.steps.get(step.id)) for step in planned.plan.steps]
+    attached = [] if trace.asked is None else [part.name for part in attachments(trace.asked)]
+    inputs = input_names(planned.plan, attached)
+    takes = {estimate.step: estimate.p50 for estimate in planned.estimates}
+    rows = [
+        _step(step, trace.steps.get(step.id), inputs[step.id], takes.get(step.id))
+        for step in planned.plan.steps
+    ]
     gives = "reuses what is known; " if planned.plan.reuse else ""
     rows.append(Content.styled(f"{gives}gives {', '.join(line(o) for o in planned.plan.outputs)}", "$muted"))
+    rows += [Content.styled(line(describe(given)), "$warning") for given in planned.plan.tradeoffs]
     rows += [Content.styled(line(note), "$warning") for note in planned.plan.notes]
     return rows
 
 
-def _step(step: Step, seen: StepTrace | None) -> Content:
-    inputs = [_input(ref) for ref in step.inputs]
+def _step(step: Step, seen: StepTrace | None, inputs: Sequence[str], takes: float | None) -> Content:
+    """What it took of what was expected, and what it works on."""
+    expected = "" if takes is None else _expected(seen, takes)
     state = "" if seen is None else seconds(seen.took) if seen.state == "done" else seen.state
     row = Content.assemble(
         (f"{line(step.id):<6} ", "$muted"),
         f"{line(step.specialist, 16):<12} ",
-        (f"{state:>8}  ", "$accent"),
-        (", ".join(inputs), "$muted"),
+        (f"{state:>8} ", "$accent"),
+        (f"{expected:<10} ", "$muted"),
+        (line(", ".join(inputs)), "$muted"),
     )
     said = "" if seen is None else line(seen.note or seen.finding)
     lines = textwrap.wrap(said, _SAID, max_lines=3, placeholder="…")
     return Content("\n").join([row, *(Content(" " * 7 + text) for text in lines)])
 
 
-def _input(ref: Ref) -> str:
-    if isinstance(ref, PartRef):
-        return f"{line(ref.kind)} {ref.index + 1}"
-    return f"{line(ref.kind)} of {line(ref.step)}"
+def _expected(seen: StepTrace | None, takes: float) -> str:
+    if seen is None or seen.state in ("waiting", "running"):
+        return f"~{seconds(takes)}"
+    return f"of {seconds(takes)}" if seen.state == "done" else ""
 
 
 def _problems(trace: TurnTrace) -> list[Content]:

@@ -18,6 +18,7 @@ _MARKS = {
     "done": ("✓", "$success"),
     "reused": ("↺", "$accent"),
     "failed": ("✗", "$error"),
+    "dropped": ("–", "$muted"),
     "stopped": ("–", "$muted"),
 }
 
@@ -58,13 +59,15 @@ class PlanView(Widget):
 
     def _row(self, step: StepTrace, width: int) -> Content:
         mark, style = (self._spin(), "$primary") if step.state == "running" else _MARKS[step.state]
-        muted = "$muted" if step.state in ("waiting", "stopped") else ""
+        muted = "$muted" if step.state in ("waiting", "dropped", "stopped") else ""
         row = Content.assemble(
             (mark, style), " ", (line(step.specialist, 16).ljust(width), muted), "  ", self._time(step)
         )
         room = self.size.width - len(row) - 2
         if room > 8 and (note := self._note(step)):
-            row = Content.assemble(row, "  ", (line(note, room), "$error" if step.note else "$muted"))
+            row = Content.assemble(
+                row, "  ", (line(note, room), "$error" if step.note and not muted else "$muted")
+            )
         return row
 
     def _time(self, step: StepTrace) -> tuple[str, str]:
@@ -77,6 +80,8 @@ class PlanView(Widget):
                 return " reused", "$accent"
             case "failed":
                 return " failed", "$error"
+            case "dropped":
+                return "dropped", "$muted"
             case "stopped":
                 return "stopped", "$muted"
             case _:

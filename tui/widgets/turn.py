@@ -102,7 +102,7 @@ class TurnView(Vertical):
                     await self._write(event.text)
                 case PartRejected():
                     await self._note(Notice(event.part, event.reason, tone="warning"))
-                case Failed():
+                case Failed() if event.reason not in self.trace.text:  # else the reply says it
                     await self._note(Notice(event.part, event.reason, event.remedy))
                 case MediaReady():
                     await self._made(event.part)

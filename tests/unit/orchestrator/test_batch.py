@@ -115,6 +115,47 @@ async def test_a_catalogue_replaces_the_registry(tmp_path: Path) -> None:
     assert "denoise" in [step.specialist for step in planned.steps]
 
 
+PLAIN = [
+    {"name": "from", "type": "number", "description": "Seconds"},
+    {"name": "codec", "description": "Of the file", "choices": ["mp3", "flac"]},
+    {"name": "ids", "type": "array"},
+]
+SCHEMA = {
+    "type": "object",
+    "required": ["from"],
+    "properties": {
+        "from": {"type": "number", "description": "Seconds"},
+        "codec": {"type": "string", "enum": ["mp3", "flac"]},
+        "ids": {"type": ["array", "null"], "enum": [1, 2]},
+        "odd": True,
+    },
+}
+
+
+@pytest.mark.parametrize("parameters", [PLAIN, SCHEMA], ids=["plain", "schema"])
+async def test_a_tool_gets_the_arguments_that_its_parameters_declare(
+    tmp_path: Path, parameters: object
+) -> None:
+    tool = {"name": "trim", "description": "Cuts a recording", "consumes": ["audio"], "produces": ["audio"]}
+    path = tmp_path / "tools.json"
+    path.write_text(json.dumps([tool | {"parameters": parameters}]))
+    cards = read_catalogue(path)
+    assert [p.meaning for p in cards[0].parameters] == ["start", "choice", ""]
+    source = tmp_path / "in.jsonl"
+    texts = ("trim this recording from 0:20 on, as flac", "trim this recording")
+    source.write_text(
+        "".join(json.dumps({"id": 1, "text": t, "attachments": ["audio"]}) + "\n" for t in texts)
+    )
+    answers = [
+        json.loads(to_json(line.id, *await plan_line(line, ExemplarController(), cards)))
+        for line in read_lines(source)
+    ]
+    assert [step.get("params") for answer in answers for step in answer["steps"]] == [
+        {"from": 20.0, "codec": "flac"},
+        None,
+    ]
+
+
 def test_a_bad_catalogue_is_named(tmp_path: Path) -> None:
     path = tmp_path / "tools.json"
     path.write_text('[{"name": "x", "description": "no kinds"}]')

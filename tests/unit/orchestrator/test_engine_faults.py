@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from orchestrator.controller.exemplars import Decision
 from orchestrator.events import (
@@ -54,6 +56,35 @@ async def test_a_second_interruption_changes_nothing(open_engine: Open) -> None:
                 if isinstance(event, TextDelta):
                     await asyncio.gather(session.interrupt(heard="One."), session.interrupt())
     assert one(events, TurnFinished).text == "One."
+
+
+async def test_a_turn_that_is_stopped_before_it_begins_ends(open_engine: Open) -> None:
+    async with open_engine() as orchestrator:
+        session = orchestrator.session("s")
+        await session.open()
+        turn = asyncio.create_task(collect(session.send("What is the capital of France?")))
+        while session._turn is None:  # noqa: ASYNC110 - the moment before its first step
+            await asyncio.sleep(0)
+        assert not session._turn.begun
+        async with asyncio.timeout(10):
+            await session.interrupt()
+            events = await turn
+    assert one(events, TurnFinished).outcome == "interrupted"
+
+
+async def test_who_leaves_while_a_turn_begins_leaves_none_behind(open_engine: Open) -> None:
+    chat = Gated(card("chat"), words("never"))
+    async with open_engine(chat) as orchestrator:
+        session = orchestrator.session("s")
+        await session.open()
+        reading = asyncio.create_task(collect(session.send("How do I boil an egg?")))
+        while session._turn is None:  # noqa: ASYNC110 - the moment before its first step
+            await asyncio.sleep(0)
+        reading.cancel()
+        async with asyncio.timeout(10):
+            await asyncio.gather(reading, return_exceptions=True)
+        assert session._turn is None
+        assert not chat.started.is_set()
 
 
 async def test_half_a_character_in_a_message_is_replaced(open_engine: Open) -> None:
@@ -236,13 +267,19 @@ async def test_a_finding_of_nothing_is_worded_for_the_file_at_hand(open_engine: 
     assert one(second, TurnFinished).reused == ("ocr",)
 
 
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(out, "PNG")
+    return out.getvalue()
+
+
 class Painting(Specialist):
     """Makes a picture, and then fails in a way that a second try might cure."""
 
     card = card("imagegen", ["text"], ["image"])
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
-        yield Chunk("image", data=b"picture", media_type="image/png")
+        yield Chunk("image", data=png(), media_type="image/png")
         raise TransientFailure("lost the connection", part="imagegen")
 
 

@@ -97,6 +97,44 @@ async def test_two_recordings_are_told_apart(ear: Asr, media: Path) -> None:
     assert "France? Hello" in "".join(chunk.text for chunk in chunks)
 
 
+async def test_of_a_piece_only_that_is_heard_at_the_times_of_the_recording(ear: Asr, media: Path) -> None:
+    held = Held((media / "interrupt.wav").read_bytes())
+    for params in ({"start": 9.0, "end": 13.0}, {"start": 9.0}):
+        chunks = await heard(ear, held.task(**params))
+        text = "".join(chunk.text for chunk in chunks)
+        assert "top" in text
+        assert "lighthouse" not in text
+        span = chunks[0].anchor.span if chunks[0].anchor else None
+        assert span is not None
+        assert span.start == pytest.approx(9.8, abs=0.5)
+    early = await heard(ear, held.task(end=4.0, words=True))
+    assert "lighthouse" in "".join(chunk.text for chunk in early)
+    assert all(chunk.anchor and chunk.anchor.span and chunk.anchor.span.end < 4.1 for chunk in early)
+
+
+async def test_the_end_of_a_recording_can_be_asked_for(ear: Asr, media: Path) -> None:
+    whole = await heard(ear, Held((media / "speech.flac").read_bytes()).task(words=True))
+    late = await heard(ear, Held((media / "speech.flac").read_bytes()).task(start=-4.0, words=True))
+    assert "".join(chunk.text for chunk in late).rstrip(".").endswith("your country")
+    assert len(late) < len(whole)
+    assert all(chunk.anchor and chunk.anchor.span and chunk.anchor.span.start > 6.5 for chunk in late)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"start": "1:20"}, "start: must be a number of seconds"),
+        ({"end": float("nan")}, "end: must be a number of seconds"),
+        ({"start": 5, "end": 2}, "end: must be after the start"),
+        ({"start": 400}, r"note\.wav: is 3\.0 s long"),
+        ({"end": -400}, r"note\.wav: is 3\.0 s long"),
+    ],
+)
+async def test_a_piece_that_is_none_is_refused(ear: Asr, params: dict[str, object], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        await heard(ear, Held(encode_wav(NOISE, 16_000)).task(**params))
+
+
 async def test_concurrent_calls_do_not_mix(ear: Asr, media: Path) -> None:
     tasks = [Held((media / name).read_bytes()).task() for name in ("question.wav", "interrupt.wav")]
     question, interrupt = await asyncio.gather(*(heard(ear, task) for task in tasks))
@@ -158,3 +196,5 @@ async def test_what_is_no_model_is_refused(model_store: ModelStore, tmp_path: Pa
 def test_the_card_offers_requests_and_says_what_it_cannot(ear: Asr) -> None:
     assert len(set(ear.card.examples)) >= 20
     assert "English only" in ear.card.description
+    meanings = {parameter.name: parameter.meaning for parameter in ear.card.parameters}
+    assert meanings == {"language": "source_language", "start": "start", "end": "end", "words": ""}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -140,3 +142,10 @@ def test_flush_begins_a_new_text() -> None:
 )
 def test_speakable(text: str, words: str) -> None:
     assert speakable(text) == words
+
+
+def test_a_text_without_a_boundary_is_cut_in_time_that_grows_with_its_length() -> None:
+    began = time.perf_counter()
+    clauses = ClauseSplitter().feed("z" * 900_000)
+    assert time.perf_counter() - began < 2.0  # searching each clause to the text's end took 50 s
+    assert "".join(clauses) == "z" * sum(map(len, clauses))

@@ -88,6 +88,7 @@ async def test_one_that_is_not_available_is_asked_for_its_remedy(model_store: Mo
         (card("a", version=""), "no version"),
         (card("a", parameters=(Parameter("x", "float", "An x"),)), "type is none of"),
         (card("a", parameters=(Parameter("x", "number", ""),)), "no description"),
+        (card("a", parameters=(Parameter("x", "number", "An x", meaning="moon"),)), "meaning is none of"),
         (card("a", parameters=(Parameter("x", "number", "An x"),) * 2), "share a name"),
         (card("a", examples=("do it", "do it")), "stands there twice"),
     ],

@@ -9,7 +9,20 @@ import pytest
 
 from specialists.base import Specialist, Task
 from specialists.errors import SpecialistFailed, TransientFailure
-from specialists.fakes import Failing, Gated, Hanging, Scripted, card, words
+from specialists.fakes import (
+    Blocking,
+    Crashing,
+    Endless,
+    Failing,
+    Garbage,
+    Gated,
+    Hanging,
+    Moody,
+    Scripted,
+    Slow,
+    card,
+    words,
+)
 
 
 def task(instruction: str = "") -> Task:
@@ -94,3 +107,40 @@ def test_a_card_takes_any_further_field() -> None:
     made = card("eye", ["image"], version="7", available=False, remedy="install it")
     assert (made.consumes, made.produces, made.version) == (("image",), ("text",), "7")
     assert (made.available, made.remedy) == (False, "install it")
+
+
+async def test_crashing_says_its_lines_before_it_fails() -> None:
+    heard: list[str] = []
+    with pytest.raises(MemoryError):
+        async for chunk in Crashing(card("fake"), MemoryError, words("one")).run(task()):
+            heard.append(chunk.text)
+    assert heard == ["one"]
+
+
+async def test_garbage_is_handed_on_as_it_is() -> None:
+    assert [thing async for thing in Garbage(card("fake"), [None, 3]).run(task())] == [None, 3]
+
+
+async def test_slow_and_blocking_say_all_their_lines() -> None:
+    assert await said(Slow(card("fake"), words("a", "b"), 0.0)) == "ab"
+    assert await said(Blocking(card("fake"), words("a", "b"), 0.0)) == "ab"
+
+
+async def test_endless_goes_on() -> None:
+    async with aclosing(Endless(card("fake"), words("z")[0]).run(task())) as answer:
+        assert "".join([(await anext(answer)).text for _ in range(1000)]) == "z" * 1000
+
+
+async def test_moody_is_another_in_every_call_and_knows_what_it_works_on() -> None:
+    hanging = Hanging(card("fake"))
+    fake = Moody(
+        card("fake"), {"": Scripted(card("fake"), words("a")), "wait": hanging}, lambda t: t.instruction
+    )
+    assert await said(fake) == "a"
+    assert fake.running == set()
+    call = asyncio.ensure_future(said(fake, "wait"))
+    await hanging.started.wait()
+    assert fake.running == {"t"}
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    assert fake.running == set()

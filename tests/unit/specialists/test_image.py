@@ -113,6 +113,20 @@ async def test_parameters_of_the_task_win(artist: ImageGen) -> None:
     assert opened(await drawn(artist, task(width=64, height=16, steps=1))).size == (64, 16)
 
 
+async def test_any_size_is_met_to_the_pixel(artist: ImageGen) -> None:
+    made = await drawn(artist, task(width=45, height=70, steps=1, seed=1))
+    assert opened(made).size == (45, 70)
+    middle = opened(await drawn(artist, task(width=48, height=72, steps=1, seed=1))).crop((1, 1, 46, 71))
+    assert opened(made).tobytes() == middle.tobytes()
+
+
+async def test_a_style_joins_the_description_unless_it_stands_there(artist: ImageGen) -> None:
+    plain = await drawn(artist, task("A cat.", style="watercolour", steps=1))
+    named = await drawn(artist, task("a watercolour of a cat", style="Watercolour", steps=1))
+    assert plain.facts["prompt"] == "A cat, watercolour style"
+    assert named.facts["prompt"] == "a watercolour of a cat"
+
+
 async def test_the_seed_decides_the_picture_and_is_told(artist: ImageGen) -> None:
     first = await drawn(artist, task())
     seed = first.facts["seed"]
@@ -185,7 +199,15 @@ async def test_concurrent_calls_do_not_mix(artist: ImageGen) -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [{"width": 33}, {"height": 100_000}, {"steps": 0}, {"steps": True}, {"seed": -1}, {"seed": "x"}],
+    [
+        {"width": 15},
+        {"height": 100_000},
+        {"style": 5},
+        {"steps": 0},
+        {"steps": True},
+        {"seed": -1},
+        {"seed": "x"},
+    ],
 )
 async def test_impossible_parameters_are_refused(artist: ImageGen, params: dict[str, object]) -> None:
     with pytest.raises(BadInput, match=next(iter(params))):
@@ -246,3 +268,4 @@ async def test_weights_that_are_pickles_are_refused(
 def test_the_card_offers_requests(artist: ImageGen) -> None:
     assert len(set(artist.card.examples)) >= 20
     assert {parameter.name for parameter in artist.card.parameters} >= {"steps", "width", "height", "seed"}
+    assert {p.name for p in artist.card.parameters if p.meaning} == {"style", "width", "height"}

@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,32 @@ async def test_a_text_layer_is_taken_as_it_is(reader: Ocr) -> None:
     chunks = await read(reader, (DOCUMENT, pdf(2)))
     assert joined(chunks) == "Hello page 1\nHello page 2\n"
     assert [chunk.anchor.page for chunk in chunks if chunk.anchor] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("pages", "numbers"), [("2", [2]), ("2-3", [2, 3]), ("3-", [3, 4]), ("-2", [3, 4]), ("1, 3-9 ,4", None)]
+)
+async def test_only_the_pages_that_are_wanted_are_read(
+    reader: Ocr, pages: str, numbers: list[int] | None
+) -> None:
+    from tests.unit.specialists.test_media import pdf
+
+    call = replace(task((DOCUMENT, pdf(4))), params={"pages": pages})
+    if numbers is None:
+        with pytest.raises(BadInput, match="file: has 4 pages: 3-9 is not among them"):
+            await anext(aiter(reader.run(call)))
+        return
+    chunks = [chunk async for chunk in reader.run(call)]
+    assert [chunk.anchor.page for chunk in chunks if chunk.anchor] == numbers
+    assert joined(chunks) == "".join(f"Hello page {n}\n" for n in numbers)
+
+
+@pytest.mark.parametrize("pages", ["two", "2--3", 3, "0x1", "-"])
+async def test_what_are_no_pages_is_refused(reader: Ocr, pages: object) -> None:
+    from tests.unit.specialists.test_media import pdf
+
+    with pytest.raises(BadInput, match="pages: must be ranges"):
+        await anext(aiter(reader.run(replace(task((DOCUMENT, pdf(1))), params={"pages": pages}))))
 
 
 async def test_several_parts_are_told_apart_by_their_anchors(reader: Ocr, media: Path) -> None:

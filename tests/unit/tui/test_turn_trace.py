@@ -9,6 +9,7 @@ from orchestrator.events import (
     Event,
     PartRejected,
     Planned,
+    Replanned,
     SpeechDelta,
     StepFailed,
     StepFinished,
@@ -126,3 +127,13 @@ def test_after_the_end_nothing_runs_whatever_came_before(events: list[Event]) ->
     assert trace.over
     assert not {step.state for step in trace.steps.values()} & {"waiting", "running"}
     assert trace.text == "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def test_a_plan_that_changes_shows_what_was_dropped_and_what_runs_instead() -> None:
+    trace = TurnTrace()
+    chat, vision = Step("s2", "chat", after=("s1",)), Step("s1-instead", "vision")
+    trace.take(Planned(plan=Plan((Step("s1", "ocr"), chat))), 0.0)
+    trace.take(Replanned(cause="s1", reason="no text", dropped=(chat,), instead=vision), 1.0)
+    trace.take(TurnFinished(outcome="answered"), 2.0)
+    assert (trace.steps["s2"].state, trace.steps["s2"].note) == ("dropped", "no text")
+    assert trace.steps["s1-instead"].specialist == "vision"

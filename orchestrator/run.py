@@ -1,0 +1,44 @@
+"""One step of a plan under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from orchestrator.plan import Step
+from orchestrator.stream import Stream
+from specialists.base import Chunk
+from specialists.content import Part
+from specialists.errors import Theirs
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One step under way: its chunks as they come, then its text, its media, and its error if it failed."""
+
+    step: Step
+    specialist: str
+    """The specialist that is at work: the step's own, or the alternative to it."""
+    chunks: Stream[Chunk] = field(default_factory=Stream)
+    parts: tuple[Part, ...] = ()
+    error: Theirs | None = None
+    tries: int = 0
+    reused: bool = False
+    nothing: str = ""
+    """The sentence that says so when the specialist came back with nothing."""
+    over: bool = False
+    dropped: str = ""
+    """The step that came to nothing and left this one nothing to work on, so that it does not run."""
+
+    @property
+    def text(self) -> str:
+        """What it found, or the sentence that says that it found nothing."""
+        return self.found or self.nothing
+
+    @property
+    def found(self) -> str:
+        return "".join(chunk.text for chunk in self.chunks.items)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it is over and there is nothing of it to work on."""
+        return self.over and (self.error is not None or not (self.parts or self.found.strip()))
