@@ -16,7 +16,7 @@ from orchestrator.extraction.which import among
 from orchestrator.extraction.words import instruction
 from orchestrator.plan import PartRef, Plan, Ref, Step
 from specialists.base import Card, Parameter
-from specialists.content import AUDIO, DOCUMENT, TEXT, VIDEO, Part
+from specialists.content import AUDIO, DOCUMENT, TEXT, VIDEO, Message, Part
 
 _SIDE = 512
 """Pixels of a square picture where a Card has no default: what most makers of pictures were trained on."""
@@ -47,6 +47,28 @@ def with_arguments(plan: Plan, request_text: str, parts: Sequence[Part], cards: 
                 cut.add(step.id)
         steps.append(replace(step, inputs=inputs, params={**params, **step.params}))
     return replace(plan, steps=tuple(steps))
+
+
+def earlier_meant(request_text: str, history: Sequence[Message]) -> tuple[Part, ...]:
+    """The media of earlier messages that a request may mean, of each kind: those that its words choose ("the
+    first photo"), else all of the newest message that has some.
+
+    An ordinal counts within that message where it has as many, else over the conversation.
+    """
+    words = instruction(request_text)
+    bearing = [message.media for message in history if message.media]
+    meant: list[Part] = []
+    for kind in dict.fromkeys(part.kind for media in reversed(bearing) for part in media):
+        of_kind = [[part for part in media if part.kind == kind] for media in bearing]
+        newest = next(parts for parts in reversed(of_kind) if parts)
+        every = [part for parts in of_kind for part in parts]
+        meant += _chosen_of(newest, words, request_text) or _chosen_of(every, words, request_text) or newest
+    return tuple(meant)
+
+
+def _chosen_of(parts: Sequence[Part], words: str, request_text: str) -> list[Part]:
+    kinds, names = [part.kind for part in parts], [part.name for part in parts]
+    return [parts[place] for place in among(words, request_text, kinds, names)]
 
 
 def _narrowed(

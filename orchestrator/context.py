@@ -16,7 +16,7 @@ from orchestrator.history import Exchange
 from orchestrator.latency import Latency
 from orchestrator.session import Attachment
 from specialists.base import Card, Chunk, Task
-from specialists.content import Message, Part
+from specialists.content import Message
 from specialists.errors import Unavailable
 
 
@@ -70,8 +70,7 @@ class BusyMeter:
 class TurnContext:
     """One turn: what was sent, what was said before, and where its events go.
 
-    `earlier` are the media parts of earlier messages, newest first. `keep` is False for a session that
-    leaves nothing behind.
+    `keep` is False for a session that leaves nothing behind.
     """
 
     services: Services
@@ -80,7 +79,6 @@ class TurnContext:
     text: str
     attachments: tuple[Attachment, ...]
     history: tuple[Message, ...]
-    earlier: tuple[Part, ...]
     emit: Callable[[Event], Event]
     flush: Callable[[], Awaitable[None]]
     started: float

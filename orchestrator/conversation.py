@@ -220,7 +220,6 @@ class EngineSession:
             text=sent.text,
             attachments=sent.attachments,
             history=self._history.messages[-HISTORY_MESSAGES:],
-            earlier=self._history.media,
             last=self._history.last,
             emit=emit,
             flush=self._journal.flush,
@@ -373,8 +372,5 @@ def _locked(folder: Path, name: str) -> FileLock:
 
 def with_history(history: Sequence[Message]) -> History:
     """The history of a session that begins with earlier messages from somewhere else."""
-    media = tuple(part for message in reversed(history) for part in reversed(message.media))
     answered = any(message.role == "assistant" for message in history[-1:])
-    return History(
-        said=tuple((0, message) for message in history), media=media, served=Served(0) if answered else None
-    )
+    return History(tuple((0, message) for message in history), served=Served(0) if answered else None)

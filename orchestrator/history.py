@@ -49,14 +49,13 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was said, turn by turn, and the media parts of the person's messages, newest first.
+    """What was said, turn by turn.
 
     Of an interrupted spoken reply only what was heard counts. `open_turn` is the number of a turn that
     began and never finished, 0 when there is none. `served` is None where there is nothing to correct.
     """
 
     said: tuple[tuple[int, Message], ...] = ()
-    media: tuple[Part, ...] = ()
     turns: int = 0
     open_turn: int = 0
     served: Served | None = None
@@ -87,7 +86,6 @@ class History:
             return replace(
                 self,
                 said=(*self.said, (event.turn, event.message)),
-                media=(*reversed(event.message.media), *self.media),
                 turns=max(self.turns, event.turn),
                 open_turn=event.turn,
                 served=None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from memory.records import Query, Record
 from orchestrator import control
-from orchestrator.arguments import with_arguments
+from orchestrator.arguments import earlier_meant, with_arguments
 from orchestrator.context import TurnContext
 from orchestrator.controller.exemplars import Decision
 from orchestrator.controller.request import Request, request
@@ -99,9 +99,10 @@ async def perceive(context: TurnContext) -> Perceived:
             "there is neither text nor an attachment", part="message", remedy="Say or attach something"
         )
     kinds_now = {part.kind for part in accepted}
-    earlier = [part for part in context.earlier if part.kind not in kinds_now]
+    meant = await in_thread(earlier_meant, context.text, context.history)
+    earlier = [part for part in meant if part.kind not in kinds_now]
     return Perceived(
-        (text_part(context.text), *accepted, *_newest_of_each_kind(earlier)),
+        (text_part(context.text), *accepted, *earlier),
         len(accepted),
         tuple(refused),
         context.text,
@@ -282,10 +283,3 @@ def _routed(
         seconds=seconds,
         model_seconds=chosen.model_seconds,
     )
-
-
-def _newest_of_each_kind(parts: Sequence[Part]) -> tuple[Part, ...]:
-    found: dict[str, Part] = {}
-    for part in parts:
-        found.setdefault(part.kind, part)
-    return tuple(found.values())

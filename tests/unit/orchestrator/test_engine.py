@@ -138,10 +138,10 @@ async def test_a_passing_failure_is_tried_again(open_engine: Open) -> None:
 
 async def test_an_alternative_takes_over(open_engine: Open, picture: Path) -> None:
     broken = Failing(card("vision", ["image"]), [SpecialistFailed("no"), SpecialistFailed("no")])
-    other = Scripted(card("looker", ["image"]), words("A cat, says the other one."))
+    other = Scripted(card("spare", ["image"]), words("A cat, says the other one."))
     async with open_engine(broken, other) as orchestrator:
         events = await collect(orchestrator.session("s").send("What animal is this?", images=[picture]))
-    assert [e.then for e in events if isinstance(e, StepFailed)] == ["retry", "fallback:looker"]
+    assert [e.then for e in events if isinstance(e, StepFailed)] == ["retry", "fallback:spare"]
     assert one(events, TurnFinished).text == "A cat, says the other one."
 
 
