@@ -17,7 +17,7 @@ from threading import Lock
 import numpy as np
 
 from orchestrator.controller.decoding import Decoder
-from orchestrator.controller.exemplars import Decision, Exemplar, applicable, built_in
+from orchestrator.controller.exemplars import Decision, Exemplar, applicable, core
 from orchestrator.controller.features import Embed, Similarity
 from orchestrator.controller.request import Request
 from orchestrator.controller.route import Route, controls_of
@@ -51,7 +51,7 @@ class ExemplarController:
     """Routes by example. `embed` adds the sense of sentences; without it words and spelling decide."""
 
     def __init__(self, exemplars: Sequence[Exemplar] | None = None, embed: Embed | None = None) -> None:
-        self._exemplars = tuple(built_in() if exemplars is None else exemplars)
+        self._exemplars = tuple(core() if exemplars is None else exemplars)
         self._embed = embed
         self._fits: dict[tuple[str, ...], _Fit] = {}
         self._fitting = Lock()
