@@ -299,8 +299,9 @@ async def turn(session: EngineSession, text: str, attachments: Sequence[Attachme
             case Planned():
                 steps, outputs = event.plan.steps, event.plan.outputs
             case TurnFinished():
-                called = (*event.calls, *(f"{name} (remembered)" for name in event.reused))
-                return Seen(controls, tuple(map(_step, steps)), outputs, called, event.text)
+                # Steps side by side end in any order.
+                called = sorted([*event.calls, *(f"{name} (remembered)" for name in event.reused)])
+                return Seen(controls, tuple(map(_step, steps)), outputs, tuple(called), event.text)
             case _:
                 pass
     raise AssertionError("every turn ends in TurnFinished")

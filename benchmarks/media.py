@@ -17,7 +17,7 @@ from specialists.tts import Voice
 COLUMNS = 38
 """Characters of a drawn line at most."""
 
-MARGIN = 24
+MARGIN = 48
 """Pixels around drawn words, points around printed ones."""
 
 
@@ -33,7 +33,7 @@ def picture(words: str, size: int = 32, ink: str = "black", ground: str = "white
     return _encoded(_drawn(words, size, ink, ground), "PNG")
 
 
-def scan(words: str, size: int = 40) -> bytes:
+def scan(words: str, size: int = 28) -> bytes:
     """The words drawn on a page that has no text layer: PDF."""
     return _encoded(_drawn(words, size, "black", "white"), "PDF")
 

@@ -102,9 +102,15 @@ class TurnContext:
     def mark(self, name: str) -> None:
         self.marks.setdefault(name, self.services.clock() - self.started)
 
-    def allowance(self, kept: float) -> float:
+    def allowance(self, kept: float, *, spare: bool = False) -> float:
         """Seconds that a call may take from now: those of a step, or fewer, so that the share `kept` of the
-        turn's time is left when it ends. Not above 0 when there are none left."""
+        turn's time is left when it ends. Not above 0 when there are none left.
+
+        `spare` is what the answer can do without: it does not go on beyond the turn's budget.
+        """
         engine = self.services.config.engine
         gone = self.services.clock() - self.started
-        return min(engine.step_seconds, engine.turn_seconds * (1 - kept) - gone)
+        seconds = min(engine.step_seconds, engine.turn_seconds * (1 - kept) - gone)
+        if spare and self.budget.seconds is not None:
+            return min(seconds, self.budget.seconds - gone)
+        return seconds

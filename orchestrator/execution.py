@@ -22,7 +22,7 @@ from orchestrator.made import made
 from orchestrator.plan import SPEAKS, PartRef, Plan, ResultRef, Step, answering
 from orchestrator.retries import with_retries
 from orchestrator.run import Run
-from orchestrator.tradeoffs import alternatives
+from orchestrator.tradeoffs import alternatives, spare_outputs
 from orchestrator.wording import could_not, nothing_fitting, nothing_found
 from specialists.base import Card, Chunk, Task
 from specialists.content import IMAGE, TEXT, Message, Part, message, text_part
@@ -45,6 +45,7 @@ class Execution:
         self._given_at_once: set[str] = set()
         """The steps whose words the person gets while they come: those cannot be taken back."""
         self._cards: dict[str, Card] = {}
+        self._spare: frozenset[str] = frozenset()
         self.runs: dict[str, Run] = {}
         self.instead: dict[str, Run] = {}
         """What runs in place of a step that came to nothing, by that step."""
@@ -79,6 +80,7 @@ class Execution:
         self.runs = {step.id: Run(step, step.specialist) for step in plan.steps}
         self._cards = {card.name: card for card in self._context.services.cards()}
         self._given_at_once = {step.id for step in answering(plan, self._cards)}
+        self._spare = spare_outputs(plan, self._cards)
         for step in plan.steps:
             if step.specialist != SPEAKS:
                 self._spawn(self.runs[step.id])
@@ -157,7 +159,7 @@ class Execution:
 
     async def _tries(self, run: Run, card: Card, task: Task) -> str:
         clock = self._context.services.clock
-        seconds = self._context.allowance(KEPT_TO_REPLY)
+        seconds = self._context.allowance(KEPT_TO_REPLY, spare=run.step.id in self._spare)
         until = clock() + seconds
 
         async def call() -> str:

@@ -154,6 +154,17 @@ def nice_to_have(plan: Plan, cards: Mapping[str, Card], keep: Collection[str] = 
     return tuple(sorted(found, key=lambda step: _loss(plan, step, cards)))
 
 
+def spare_outputs(plan: Plan, cards: Mapping[str, Card]) -> frozenset[str]:
+    """The steps that make what may still be missing when the time is over, a picture beside a text: the
+    answer is whole without all of them. Speech that has begun is not among them."""
+    spare: list[str] = []
+    for step in nice_to_have(plan, cards):
+        makes = _output(plan, step, cards)
+        if makes and step.specialist != SPEAKS and without(plan, [*spare, step.id], cards) is not None:
+            spare.append(step.id)
+    return frozenset(spare)
+
+
 def without(plan: Plan, dropped: Collection[str], cards: Mapping[str, Card]) -> Plan | None:
     """The plan less these steps and less what only they needed; None where that would take the answer."""
     answers = {step.id for step in answering(plan, cards)}
