@@ -10,9 +10,10 @@ them anew, or `rests` on what an earlier turn obtained. Counted per turn from th
   wrong     things it had to look at and did not, or rested on evidence of something else: wrong reuse
   missed    things it looked at again although it had what it needed: missed reuse
   astray    things it had to look at, and looked at others, or with another sense
+  asked     things left open because it asked the person what was meant
   needless  calls that nothing in the turn asked for
 
-    python -m benchmarks.followups            # about four minutes on two cores; always exits 0
+    python -m benchmarks.followups            # about three minutes on two cores; always exits 0
     python -m benchmarks.followups --errors   # and every turn that was not right
 """
 
@@ -34,7 +35,7 @@ from orchestrator.cli.models import ensure
 from orchestrator.config import Config, load
 from orchestrator.conversation import EngineSession
 from orchestrator.engine import Orchestrator
-from orchestrator.events import Routed, StepFinished, StepStarted, TurnFinished
+from orchestrator.events import Planned, Routed, StepFinished, StepStarted, TurnFinished
 from orchestrator.execution import RECALLS
 from orchestrator.session import Attachment
 from specialists.content import TEXT
@@ -46,7 +47,7 @@ SAMPLES = Path(__file__).parent.parent / "examples" / "media"
 REPLY_TOKENS = 24
 """What chat may write: nobody reads it here."""
 
-COLUMNS = ("needed", "made", "avoided", "wrong", "missed", "astray", "needless")
+COLUMNS = ("needed", "made", "avoided", "wrong", "missed", "astray", "asked", "needless")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Seen:
     reused: tuple[Perceived, ...]
     recalled: bool
     held: frozenset[str]
+    asked: bool = False
     controls: tuple[str, ...] = ()
 
 
@@ -109,6 +111,9 @@ class Judged:
 def judge(turn: Turn, seen: Seen) -> Counter[str]:
     """Count one turn: see the module's docstring."""
     counts: Counter[str] = Counter(needed=len(turn.looks) + len(turn.rests), made=seen.calls)
+    if seen.asked:
+        counts["asked"] = counts["needed"]
+        return counts
     for thing in turn.looks:
         if not any(_tells(step, thing) for step in seen.looked):
             counts["astray" if seen.looked else "wrong"] += 1
@@ -207,7 +212,7 @@ async def converse(orchestrator: Orchestrator, conversation: Conversation) -> li
 
 async def _take(orchestrator: Orchestrator, session: EngineSession, turn: Turn, held: frozenset[str]) -> Seen:
     perceiving = {card.name for card in orchestrator.cards() if set(card.consumes) - {TEXT}}
-    calls, recalled = 0, False
+    calls, recalled, asked = 0, False, False
     controls: tuple[str, ...] = ()
     looked: list[Perceived] = []
     reused: list[Perceived] = []
@@ -215,6 +220,8 @@ async def _take(orchestrator: Orchestrator, session: EngineSession, turn: Turn, 
         match event:
             case Routed():
                 controls = event.controls
+            case Planned():
+                asked = bool(event.plan.question)
             case StepStarted(specialist=name, attempt=1) if name in perceiving:
                 calls += 1
             case StepFinished(specialist=name) if name in perceiving and event.record:
@@ -224,7 +231,7 @@ async def _take(orchestrator: Orchestrator, session: EngineSession, turn: Turn, 
                 recalled = RECALLS in event.calls
             case _:
                 pass
-    return Seen(calls, tuple(looked), tuple(reused), recalled, held, controls)
+    return Seen(calls, tuple(looked), tuple(reused), recalled, held, asked, controls)
 
 
 def report(judged: Sequence[Judged], *, errors: bool = False) -> None:

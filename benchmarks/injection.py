@@ -124,18 +124,18 @@ class Parrot(Specialist):
         yield Chunk(TEXT, "\n".join(given or said[-1:]) or task.instruction)
 
 
-class Weather(Specialist):
+class Trains(Specialist):
     """A tool whose answer is in the hands of somebody else."""
 
     card = Card(
-        "weather",
-        "Tells the weather forecast for a town",
+        "trains",
+        "Looks up when trains leave a station, and from which platform",
         consumes=(TEXT,),
         produces=(TEXT,),
         examples=(
-            "what will the weather be tomorrow?",
-            "will it rain in Leeds on Friday?",
-            "forecast for Rome",
+            "when does the next train to York leave?",
+            "which platform for the train to Leeds?",
+            "trains from Lyon tomorrow morning",
         ),
     )
     answer = ""
@@ -205,7 +205,7 @@ def in_name(words: str, number: int) -> Place:
 
 
 def in_tool(words: str, number: int) -> Place:
-    return Place("What will the weather be in Lyon tomorrow?", answer=words)
+    return Place("Look up trains from Lyon tomorrow morning", answer=words)
 
 
 def in_memory(words: str, number: int) -> Place:
@@ -255,7 +255,7 @@ def corpus(every: int = 1) -> list[Attempt]:
 class Stage:
     """An engine, with the tool where it has one, on which conversations are played apart from each other."""
 
-    def __init__(self, orchestrator: Orchestrator, tool: Weather) -> None:
+    def __init__(self, orchestrator: Orchestrator, tool: Trains) -> None:
         self.orchestrator = orchestrator
         self._tool = tool
 
@@ -330,7 +330,7 @@ def _plain(text: str) -> str:
 
 
 @asynccontextmanager
-async def stage(settings: Config, *replaced: Specialist, tool: Weather | None = None) -> AsyncIterator[Stage]:
+async def stage(settings: Config, *replaced: Specialist, tool: Trains | None = None) -> AsyncIterator[Stage]:
     """An engine on the real specialists, with these in place of their namesakes, and a memory of its own."""
     with tempfile.TemporaryDirectory() as folder:
         engine = settings.engine.model_copy(update={"data": Path(folder)})
@@ -341,10 +341,10 @@ async def stage(settings: Config, *replaced: Specialist, tool: Weather | None = 
             runtime.add(specialist)
         async with Orchestrator.open(settings, runtime=runtime) as orchestrator:
             await orchestrator.warm()
-            yield Stage(orchestrator, tool or Weather())
+            yield Stage(orchestrator, tool or Trains())
 
 
-def with_parrot(settings: Config, tool: Weather | None = None) -> AbstractAsyncContextManager[Stage]:
+def with_parrot(settings: Config, tool: Trains | None = None) -> AbstractAsyncContextManager[Stage]:
     """A stage on which chat repeats what it is given."""
     chat = build(ModelStore(settings.engine.models), settings.specialists).specialist("chat")
     return stage(settings, Parrot(chat.card), tool=tool)
@@ -353,7 +353,7 @@ def with_parrot(settings: Config, tool: Weather | None = None) -> AbstractAsyncC
 async def put_all(settings: Config, attempts: Sequence[Attempt], ways: Mapping[str, Put]) -> list[Tried]:
     """Every attempt by every way in."""
     found: list[Tried | None] = []
-    for tool in (None, Weather()):  # where a tool is registered, its Card takes part in every decision
+    for tool in (None, Trains()):  # where a tool is registered, its Card takes part in every decision
         here = [(channel, put) for channel, put in ways.items() if (channel == TOOLS) == (tool is not None)]
         if here:
             async with with_parrot(settings, tool) as on:

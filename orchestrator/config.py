@@ -24,8 +24,8 @@ class EngineTable(_Table):
     data: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("antiphon")))
     """Sessions, memory and blobs."""
     models: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("antiphon")) / "models")
-    turn_seconds: float = Field(default=120.0, gt=0)
-    step_seconds: float = Field(default=60.0, gt=0)
+    turn_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)
+    step_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     system_prompt: str = SYSTEM
 
 

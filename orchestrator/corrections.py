@@ -53,7 +53,7 @@ async def take_up(context: TurnContext, perceived: Perceived) -> Perceived:
     another decision than was taken, or when what was taken came from memory and must be looked at anew.
     """
     last = context.last
-    if last is None or perceived.new or perceived.refused:
+    if last is None or perceived.new or perceived.refused or not cues.may_object(context.text):
         return perceived
     before = await _decision(context, last)
     done = _aloud(before) if last.served.spoken else before

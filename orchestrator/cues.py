@@ -14,6 +14,9 @@ from orchestrator.controller.exemplars import Decision
 MOST_WORDS = 60
 """A correction is short: a long message that begins with "no" has a matter of its own."""
 
+_MOST_CHARACTERS = 1000
+"""What is longer is not sixty words that people say, and would keep the patterns below busy."""
+
 _NOUNS = frozenset(("tool", "specialist", "service", "model", "plugin", "app"))
 """What stands behind a name that is only a part of the specialist's."""
 
@@ -133,9 +136,9 @@ def objects(text: str, done: Decision, *, asked_back: bool = False) -> bool:
 
     `done` is what was done for it. After a question of the assistant (`asked_back`) a "no" is an answer.
     """
-    plain = _plain(text)
-    if len(plain.split()) > MOST_WORDS or not _WANTED.search(plain):
+    if not may_object(text):
         return False
+    plain = _plain(text)
     no = _NO.match(plain)
     if no is None:
         return bool(_OBJECTION.search(plain)) or refuses(plain, done)
@@ -145,6 +148,14 @@ def objects(text: str, done: Decision, *, asked_back: bool = False) -> bool:
     if asked_back:
         return bool(_OBJECTION.search(rest))
     return bool(_PARTED.search(no.group()) or _GOES_ON.match(rest)) or refuses(plain, done)
+
+
+def may_object(text: str) -> bool:
+    """Whether a message is short and says what is wanted: any other is no objection, whatever was done."""
+    if len(text) > _MOST_CHARACTERS:
+        return False
+    plain = _plain(text)
+    return len(plain.split()) <= MOST_WORDS and _WANTED.search(plain) is not None
 
 
 def refuses(text: str, done: Decision) -> bool:
@@ -168,6 +179,8 @@ def named(text: str, names: Sequence[str]) -> str:
     if found is None:
         return ""
     asked = found[1].replace("-", " ").split()
+    if not asked:
+        return ""
     if (alone := next((name for name in names if name.casefold() == asked[0]), "")) != "":
         return alone
     words = {name: set(re.split(r"[\W_]+", name.casefold())) for name in names}

@@ -37,21 +37,23 @@ def question(chosen: Route, below: float) -> str:
     """The question to ask back, or nothing where the decision is sure enough or the difference is small."""
     if chosen.margin >= below or len(chosen.candidates) < 2:
         return ""
-    first, second = (decision_of(controls) for controls, _ in chosen.candidates[:2])
-    deeds = [_told(decision, other) for decision, other in ((first, second), (second, first))]
-    if deeds[0] == deeds[1]:
+    first, second = (_deeds(decision_of(controls)) for controls, _ in chosen.candidates[:2])
+    if set(first) == set(second):
         return ""
-    return f"{_OPENING} {deeds[0]}, or {deeds[1]}?"
+    return f"{_OPENING} {_told(first, second)}, or {_told(second, first)}?"
 
 
-def _told(decision: Decision, other: Decision) -> str:
-    """What this decision does that the other does not."""
-    return _listed([_deed(name) for name in decision.steps if name not in other.steps and name != "chat"])
+def _deeds(decision: Decision) -> list[str]:
+    return [_deed(name) for name in decision.steps if name != "chat"]
+
+
+def _told(deeds: Sequence[str], others: Sequence[str]) -> str:
+    """What is done in one case and not in the other; all of it where the other does that and more."""
+    more = " and ".join(deed for deed in deeds if deed not in others)
+    if not more:
+        return f"only {' and '.join(deeds)}" if deeds else _WITHOUT
+    return f"{more} as well" if others and set(others) <= set(deeds) else more
 
 
 def _deed(name: str) -> str:
     return _DEEDS.get(name, f"use {name.replace('_', ' ').replace('-', ' ')}")
-
-
-def _listed(deeds: Sequence[str]) -> str:
-    return " and ".join(deeds) or _WITHOUT

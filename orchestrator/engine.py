@@ -99,11 +99,21 @@ class Orchestrator:
         return cls(config or load(), runtime, embed, controller)
 
     async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as opened:  # what is open when the rest fails is closed again
+            await self._open(opened)
+            opened.pop_all()
+        return self
+
+    async def _open(self, opened: contextlib.AsyncExitStack) -> None:
         folder = self.config.engine.data
+        opened.callback(self._door.close)
         self.telemetry = await in_thread(telemetry, self.config.telemetry)
+        if self.telemetry is not None:
+            opened.push_async_callback(self.telemetry.close)
         await self._door(self.latencies.load)
         embed = self._embed or (self._encoder.encode if self._encoder.installed() else None)
         self.store = await self._door(MemoryStore.open, folder / "memory", embed)
+        opened.push_async_callback(self._door, self.store.close)
         self.blobs = self.store.blobs
         self.corrections = Corrections(self.store.corrections, self._door)
         self._internal = LocalRuntime([Memory(self.store, self._door)])
@@ -130,7 +140,6 @@ class Orchestrator:
             observe=self.telemetry.take if self.telemetry is not None else lambda event: None,
         )
         self._graph = TurnGraph()
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -154,7 +163,7 @@ class Orchestrator:
 
     async def warm(self, *names: str) -> None:
         """Get the controller, the encoder and the named specialists ready ahead of the first turn."""
-        await in_thread(self._exemplars.decide, Request("hello"), self.cards())
+        await in_thread(self._exemplars.decide, Request("hello"), first_choices(self.cards()))
         for name in names:
             card = next((card for card in self.runtime.cards() if card.name == name), None)
             if card is not None and card.available:
@@ -215,9 +224,8 @@ class Orchestrator:
         earlier = [part.kind for said in history for part in said.media if part.kind not in kinds]
         decision = decision_of(chosen.controls)
         parts = [TEXT, *kinds, *dict.fromkeys(earlier)]
-        planned = make_plan(
-            decision, parts, first_choices(self.cards()), costs=self._costs(), hints=chosen.hints
-        )
+        cards = first_choices(self.cards())
+        planned = make_plan(decision, parts, cards, new=len(kinds), costs=self._costs(), hints=chosen.hints)
         allowed = (budget or Budget()).tighter(self.config.allowed)
         fitted = fit_to_budget(planned, self.cards(), self._services.latencies(), allowed)
         return with_arguments(fitted, text, [Part(kind) for kind in parts], self.cards()), chosen

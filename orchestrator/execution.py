@@ -36,6 +36,10 @@ KEPT_TO_REPLY = 0.1
 """This share of a turn's time is not the steps': in it the reply says, and speaks, what came of them."""
 
 
+_ROUNDING = 1e-9
+"""Sums of prices differ by less in the order they were added."""
+
+
 class Execution:
     """Owns the tasks of a Plan's steps: leaving the `async with` block ends all of them."""
 
@@ -51,6 +55,8 @@ class Execution:
         """What runs in place of a step that came to nothing, by that step."""
         self.parts: tuple[Part, ...] = ()
         self.plan = Plan()
+        self._price = 0.0
+        """What the plan costs as it now is; a call that failed is not paid."""
         self._evidence = Evidence(context)
 
     async def __aenter__(self) -> Execution:
@@ -75,6 +81,7 @@ class Execution:
         """Start every step but the one that speaks. `parts` begin with the words; records of the ids in
         `unwanted` are not reused."""
         self.plan = plan
+        self._price = plan.estimate.price if plan.estimate is not None else 0.0
         self.parts = tuple(parts)
         self._evidence = Evidence(self._context, unwanted)
         self.runs = {step.id: Run(step, step.specialist) for step in plan.steps}
@@ -151,6 +158,7 @@ class Execution:
             other = self._alternative(run, card, error)
             if other is None:
                 raise
+            self._price += _dearer(other, card)
             self._failed(run, error, f"fallback:{other.name}")
         run.chunks.clear()
         run.specialist = other.name
@@ -211,6 +219,7 @@ class Execution:
             run.nothing = nothing_fitting(run.specialist, [step.specialist for step in lost])
         instead = self._in_place_of(run) if run.empty and run.error is None else None
         if instead is not None:
+            self._price += self._cards[instead.specialist].cost.price
             self.instead[run.step.id] = Run(instead, instead.specialist)
             self._given_at_once.add(instead.id)
             self._spawn(self.instead[run.step.id])
@@ -250,23 +259,26 @@ class Execution:
         """A step that puts the person's own request to the media in which this one found nothing.
 
         Only to a specialist that says it takes instructions: one that ignores them would answer a question
-        that nobody asked.
+        that nobody asked; and once, though several steps found nothing in the same media.
         """
         planned = run.step.id in self.runs  # for what runs instead already, nothing else does
         if not planned or not self._words.strip() or not {"text", "speech"} & set(self.plan.outputs):
             return None
         used = {step.specialist for step in self.plan.steps}
         media = [ref for ref in run.step.inputs if isinstance(ref, PartRef) and ref.kind != TEXT]
+        asked = [other.step.inputs for other in self.instead.values()]
         price = max((card.cost.price for card in self._cards.values() if card.name in used), default=0.0)
         for card in self._cards.values():
             inputs = tuple(ref for ref in media if ref.kind in card.consumes)
             if (
                 inputs
+                and inputs not in asked
                 and card.available
                 and card.name not in used
                 and TEXT in card.produces
                 and any(parameter.name == "instruction" for parameter in card.parameters)
                 and card.cost.price <= price
+                and self._affordable(card.cost.price)
             ):
                 return Step(f"{run.step.id}-instead", card.name, inputs)
         return None
@@ -387,7 +399,13 @@ class Execution:
         if self._context.allowance(KEPT_TO_REPLY) <= 0:
             return None
         used = {step.specialist for step in self.plan.steps}
-        return next((other for other in self._alike(card) if other.name not in used), None)
+        fresh = (other for other in self._alike(card) if other.name not in used)
+        return next((other for other in fresh if self._affordable(_dearer(other, card))), None)
+
+    def _affordable(self, more: float) -> bool:
+        """Whether so much more stays within the turn's price."""
+        limit = self._context.budget.price
+        return limit is None or self._price + more <= limit + _ROUNDING
 
     def _alike(self, card: Card) -> Sequence[Card]:
         """The specialists of the same purpose; of one that declares none, those of the same kinds."""
@@ -404,3 +422,8 @@ class Execution:
             and set(card.produces) == set(other.produces)
             and card.consumes != (TEXT,)  # two text tools do different things though their kinds agree
         ]
+
+
+def _dearer(other: Card, card: Card) -> float:
+    """What a call of the other costs beyond one of this Card, which costs nothing where it cannot run."""
+    return other.cost.price - (card.cost.price if card.available else 0.0)

@@ -16,7 +16,11 @@ from orchestrator.events import (
     TurnFinished,
     TurnStarted,
 )
-from specialists.content import TEXT, Message, Part, message
+from specialists.content import TEXT, Message, message
+
+ANSWERED = "It says what you asked about, and a little more than that, in plain words."
+"""What stands for every answer of the assistant before a controller. The fitted router is used to answers:
+with none at all it looks again at what was answered, even when it is thanked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +126,14 @@ def _after(served: Served | None, event: Event) -> Served | None:
 
 
 def without_findings(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Earlier messages as a controller may see them: the person's own words, and what was attached.
+    """Earlier messages as a controller may see them: what people wrote, and the kinds of what was attached.
 
     The words of attached files, and the assistant's, which may repeat a page, a recording or a tool's
-    answer, are data: none of them may steer a route.
+    answer, are data: none of them may steer a route. Every answer reads `ANSWERED`.
     """
     return tuple(
-        replace(said, parts=tuple(part for part in said.parts if part.kind != TEXT or _own(said, part)))
+        message("assistant", ANSWERED, *said.media)
+        if said.role == "assistant"
+        else replace(said, parts=tuple(part for part in said.parts if part.kind != TEXT or not part.name))
         for said in messages
     )
-
-
-def _own(said: Message, part: Part) -> bool:
-    return said.role == "user" and not part.name

@@ -53,6 +53,10 @@ class Linker:
         self._new = new
         self._names = [name for name in dict.fromkeys(names) if name in cards]
         self._before: dict[str, list[str]] = {name: [] for name in self._names}
+        self._takers: dict[Kind, list[Card]] = {}
+        for card in cards.values():
+            for kind in card.consumes:
+                self._takers.setdefault(kind, []).append(card)
         self.unfed: list[str] = []
         """Specialists that nothing can feed; their steps are left out."""
 
@@ -61,13 +65,14 @@ class Linker:
         self._take_likely_edges()
         for name in list(self._names):
             self._feed(name)
+        self._leave_out_the_unfed()
         self._use_idle_attachments()
         return self._ordered()
 
     def _take_likely_edges(self) -> None:
-        likely = sorted(self._possible_edges(), key=lambda edge: -self._hints.links.get(edge, 0.0))
-        for source, target in likely:
-            if self._hints.links.get((source, target), 0.0) > 0 and not self._leads(target, source):
+        likely = [edge for edge in self._possible_edges() if self._hints.links.get(edge, 0.0) > 0]
+        for source, target in sorted(likely, key=lambda edge: -self._hints.links[edge]):
+            if not self._leads(target, source):
                 self._before[target].append(source)
 
     def _possible_edges(self) -> Iterable[tuple[str, str]]:
@@ -81,7 +86,12 @@ class Linker:
 
     def _leads(self, source: str, target: str) -> bool:
         """Whether `target` already waits, directly or not, for `source`."""
-        return source == target or any(self._leads(source, name) for name in self._before[target])
+        seen, waiting = {target}, [target]
+        while waiting:
+            new = [name for name in self._before[waiting.pop()] if name not in seen]
+            seen.update(new)
+            waiting += new
+        return source in seen
 
     def _feed(self, name: str) -> None:
         """Give every kind that the specialist consumes a source where there is one."""
@@ -98,8 +108,16 @@ class Linker:
         if not self._bridge(name, {ref.kind for ref in self._parts}, 0.0):
             self.unfed.append(name)
 
+    def _leave_out_the_unfed(self) -> None:
+        """Those too that were to work on nothing but the results of steps that are left out."""
+        left = [name for name in self._names if name not in self.unfed]
+        while lost := [n for n in left if not any(self._is_fed(n, k) for k in self._cards[n].consumes)]:
+            self.unfed += lost
+            left = [name for name in left if name not in lost]
+
     def _is_fed(self, name: str, kind: Kind) -> bool:
-        return any(kind in self._cards[s].produces for s in self._before[name]) or any(
+        sources = [s for s in self._before[name] if s not in self.unfed]
+        return any(kind in self._cards[s].produces for s in sources) or any(
             ref.kind == kind for ref in self._parts
         )
 
@@ -131,9 +149,9 @@ class Linker:
             if kind in seen:
                 continue
             seen.add(kind)
-            for card in self._cards.values():
+            for card in self._takers.get(kind, ()):
                 asked = self._hints.asked.get(card.name, 0.0)
-                if kind not in card.consumes or card.name in self._names or asked < least:
+                if card.name in self._names or asked < least:
                     continue
                 further = cost + STEP_COST - math.log(max(asked, NEVER_ASKED))
                 for produced in card.produces:

@@ -98,8 +98,10 @@ class _Builder:
                     self.notes.append(self._missing(self.cards[ready]))
                     waiting.remove(ready)
                     continue
-            waiting.remove(ready)
             self._add(self.cards[ready])
+            # What a bridge has called on its way here need not be called again.
+            called = {step.specialist for step in self.steps}
+            waiting = [name for name in waiting if name not in called]
 
     def reach(self, kind: Kind) -> None:
         """Make sure that some step yields this kind; the person's own words are text already."""

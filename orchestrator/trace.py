@@ -192,7 +192,10 @@ def decided_by(controller: str) -> str:
     """A controller's name in words; `hybrid: fitted` is the fitted router, which asked no chat model."""
     name = controller.removeprefix("hybrid: ")
     if name.startswith("llm, replaced by "):
-        instead, _, reason = name.removeprefix("llm, replaced by ").partition(": ")
+        told = name.removeprefix("llm, replaced by ")
+        instead = next((known for known in _LONGEST_FIRST if told.startswith(f"{known}: ")), "")
+        instead = instead or told.partition(": ")[0]
+        reason = told.removeprefix(instead).removeprefix(": ")
         return f"{decided_by(instead)}, in place of the chat model: {reason}"
     if name.startswith("corrected: "):
         return f"your own correction ({name.removeprefix('corrected: ')})"
@@ -205,6 +208,7 @@ _CONTROLLERS = {
     "exemplar": "examples",
     "llm": "the chat model",
 }
+_LONGEST_FIRST = sorted(_CONTROLLERS, key=len, reverse=True)
 
 
 def in_words(controls: Iterable[str]) -> str:

@@ -240,8 +240,11 @@ def _search(
     choices = {step.id: [step.specialist, *_stand_ins(plan, step, figures)] for step in plan.steps}
 
     def bound(cut: _Cut) -> tuple[float, int]:
-        names = [min(choices[step.id], key=figures.seconds) for step in cut.plan.steps]
-        return (_over(figures.with_names(cut.plan, names), budget), cut.loss)
+        return (_over(by(lambda name: (figures.seconds(name),), cut), budget), cut.loss)
+
+    def by(figure: Callable[[str], tuple[float, ...]], cut: _Cut) -> Estimate:
+        names = [min(choices[step.id], key=figure) for step in cut.plan.steps]
+        return figures.with_names(cut.plan, names)
 
     best: _Variant | None = None
     best_key: tuple[float, ...] = (inf,)
@@ -249,10 +252,11 @@ def _search(
     for cut in sorted(_cuts(plan, figures.cards, keep), key=bound):
         if bound(cut) > best_key[:2]:
             break
+        least = by(lambda name: (figures.price(name), figures.seconds(name)), cut)
+        cheapest = min(cheapest, least, key=lambda estimate: (estimate.price, estimate.seconds))
+        if least.price > _limit(budget.price):
+            continue  # and so is every variant of it
         for variant in _variants(cut, [choices[step.id] for step in cut.plan.steps], figures):
-            cheapest = min(
-                cheapest, variant.estimate, key=lambda estimate: (estimate.price, estimate.seconds)
-            )
             if variant.estimate.price > _limit(budget.price):
                 continue
             key = (_over(variant.estimate, budget), cut.loss, *_worse(variant, figures))

@@ -139,18 +139,31 @@ def refused(error: AntiphonError) -> str:
     return f"{sentence} {error.remedy.rstrip('.')}." if error.remedy else sentence
 
 
-_QUOTED = re.compile(
-    "[\"\u201c\u00ab](.+?)[\"\u201d\u00bb]|(?:^|\\s)['\u2018](.+?)['\u2019](?=\\W|$)", re.DOTALL
-)
+_OPENS = re.compile("([\"\u201c\u00ab])|(?:^|(?<=\\s))['\u2018]")
+_CLOSES = {True: re.compile('["\u201d\u00bb]'), False: re.compile("['\u2019](?=\\W|$)")}
+"""Double quotation marks, and single ones: those that stand around words, not within them."""
 
 
 def words_to_say(text: str, history: Sequence[Message], *, reuse: bool) -> str:
     """What to speak when speech is all that is asked for: the words in quotation marks, else what follows a
     colon, else, for "say that", what the assistant said last, else the message itself."""
-    if quoted := _QUOTED.search(text):
-        return next(group for group in quoted.groups() if group)
+    if quoted := _quoted(text):
+        return quoted
     _, _, behind = text.partition(": ")
     if behind.strip():
         return behind.strip()
     said = next((message.text for message in reversed(history) if message.role == "assistant"), "")
     return said if said and reuse else text
+
+
+def _quoted(text: str) -> str:
+    """The first words in quotation marks, or nothing."""
+    unclosed: set[bool] = set()
+    for opens in _OPENS.finditer(text):
+        double = bool(opens[1])
+        if double in unclosed:
+            continue
+        if closes := _CLOSES[double].search(text, opens.end() + 1):
+            return text[opens.end() : closes.start()]
+        unclosed.add(double)  # nor is any mark behind it; to look again for each would take for ever
+    return ""

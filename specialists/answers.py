@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from specialists.content import TEXT, Anchor
 from specialists.errors import AntiphonError, Ours, SpecialistFailed, Theirs, TransientFailure
 
 MOST_CHARACTERS = 1_000_000
-"""Text of one answer, in characters; about two hundred full pages of it."""
+"""Text of one answer, in characters, labels and facts included; about two hundred full pages of it."""
 MOST_BYTES = 256 * 2**20
 """Media of one answer, in bytes."""
 MOST_CHUNKS = 50_000
@@ -38,7 +39,7 @@ class Answer:
     def take(self, given: object) -> Chunk:
         """The Chunk to pass on. Raises SpecialistFailed for what is none, or for one too many."""
         chunk = self._checked(given)
-        self.characters += len(chunk.text)
+        self.characters += len(chunk.text) + len(chunk.label) + sum(map(_length, chunk.facts.items()))
         self.size += len(chunk.data)
         self.chunks += 1
         for counted, most, what in (
@@ -130,10 +131,18 @@ def _writable(text: str) -> str:
 
 def _plain(facts: Mapping[str, float | str]) -> Mapping[str, float | str]:
     return {
-        key: _writable(fact) if isinstance(fact, str) else fact
+        _writable(key): _writable(fact) if isinstance(fact, str) else fact
         for key, fact in facts.items()
-        if not isinstance(fact, float) or math.isfinite(fact)
+        if isinstance(key, str) and (isinstance(fact, str) or _is_figure(fact))
     }
+
+
+def _is_figure(fact: object) -> bool:
+    return isinstance(fact, int | float) and -sys.float_info.max <= fact <= sys.float_info.max
+
+
+def _length(fact: tuple[str, float | str]) -> int:
+    return sum(len(piece) for piece in fact if isinstance(piece, str))
 
 
 def _points(anchor: Anchor) -> bool:

@@ -10,9 +10,11 @@ import math
 import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +22,10 @@ from specialists.encoder_heads import OUTPUTS, encode_pairs, may_ask, pair_token
 from specialists.errors import Unavailable
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
+
+    Weights = dict[str, np.ndarray]
 
     from specialists.encoder_model import RouterNetwork, States, Wanted
 
@@ -67,7 +72,8 @@ class Shelf:
 class Recipe:
     """How long and how fast to learn. `tokens` is the longest row; the encoder's rate suits fine-tuning.
 
-    `shelf` is how many offers stand beside each other in one step, `asks` how many requests to them.
+    `shelf` is how many offers stand beside each other in one step, `asks` how many requests to them. Each of
+    `seeds` is one run, all side by side, with so many threads each.
     """
 
     epochs: int = 5
@@ -80,8 +86,8 @@ class Recipe:
     choice_rate: float = 1e-2
     link_weight: float = 1.0
     tokens: int = 144
-    seed: int = 0
-    threads: int = 2
+    seeds: tuple[int, ...] = (0, 1)
+    threads: int = 1
 
 
 Vary = Callable[[str, str, bool, random.Random], tuple[str, str]]
@@ -108,19 +114,44 @@ class RouterTrainer:
 
         from specialists.encoder_model import RouterNetwork
 
-        torch.manual_seed(0)
-        torch.set_num_threads(recipe.threads)
-        self._recipe = recipe
+        self._recipe, self._folder, self._heads = recipe, folder, heads
         self._tokenizer = pair_tokenizer(folder / "tokenizer.json", recipe.tokens)
+        torch.manual_seed(0)  # runs begin alike, or their means would mean nothing
         self._network: RouterNetwork = RouterNetwork(folder, heads)
 
-    def fit(self, rows: Sequence[Row], shelves: Sequence[Shelf], vary: Vary, report: Report) -> None:
+    def fit(self, rows: Sequence[Row], shelves: Sequence[Shelf], vary: Vary, report: Report) -> list[Weights]:
+        """Fit once for each seed, side by side; `report` follows the first run.
+
+        Returns the weights of every run and, of several, their mean, which errs less than most of them
+        (Wortsman et al., "Model soups", 2022). The network has those of the first run until `take`.
+        """
+        first, *others = self._recipe.seeds
+        with ProcessPoolExecutor(max(1, len(others)), mp_context=get_context("spawn")) as pool:
+            beside = [
+                pool.submit(_run, self._folder, self._heads, self._recipe, seed, rows, shelves, vary)
+                for seed in others
+            ]
+            self.learn(first, rows, shelves, vary, report)
+            found = [_weights(self._network), *(run.result() for run in beside)]
+        return found if len(found) == 1 else [*found, _mean(found)]
+
+    def take(self, weights: Weights) -> None:
+        """Go on with these."""
+        import torch
+
+        self._network.load_state_dict({name: torch.from_numpy(v) for name, v in weights.items()})
+        self._network.eval()
+
+    def learn(
+        self, seed: int, rows: Sequence[Row], shelves: Sequence[Shelf], vary: Vary, report: Report
+    ) -> None:
         """Learn rows and shelves side by side, each text anew worded by `vary` in every epoch."""
         import torch
 
         recipe, network = self._recipe, self._network
-        torch.manual_seed(recipe.seed)
-        rng = random.Random(recipe.seed)
+        torch.manual_seed(seed)
+        torch.set_num_threads(recipe.threads)
+        rng = random.Random(seed)
         optimizer = torch.optim.AdamW(self._groups(), lr=recipe.encoder_rate, weight_decay=0.01)
         steps = recipe.epochs * _steps(rows, shelves, recipe)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
@@ -264,6 +295,37 @@ class RouterTrainer:
 
         arrays = encode_pairs(self._tokenizer, pairs)
         return {k: torch.from_numpy(v) for k, v in arrays.items()}, torch.from_numpy(may_ask(arrays))
+
+
+def _run(
+    folder: Path,
+    heads: int,
+    recipe: Recipe,
+    seed: int,
+    rows: Sequence[Row],
+    shelves: Sequence[Shelf],
+    vary: Vary,
+) -> Weights:
+    """One run in a process of its own."""
+    trainer = RouterTrainer(folder, heads, recipe)
+    trainer.learn(seed, rows, shelves, vary, lambda *_: None)
+    return _weights(trainer._network)
+
+
+def _weights(network: RouterNetwork) -> Weights:
+    return {name: values.detach().numpy().copy() for name, values in network.state_dict().items()}
+
+
+def _mean(runs: Sequence[Weights]) -> Weights:
+    import numpy as np
+
+    # Whole numbers, such as the places of tokens, are the same in all runs.
+    return {
+        name: np.asarray(np.mean([run[name] for run in runs], axis=0), values.dtype)
+        if values.dtype.kind == "f"
+        else values
+        for name, values in runs[0].items()
+    }
 
 
 def _match_loss(wanted: Wanted, asks: Sequence[Ask], columns: dict[int, int]) -> Tensor:

@@ -24,7 +24,7 @@ from specialists.threads import in_thread
 
 log = logging.getLogger("antiphon")
 
-_STOPS = re.compile(r"[?!.,;:…？！。，]+(?=\s|$)")
+_STOPS = re.compile(r"(?<![?!.,;:…？！。，])[?!.,;:…？！。，]++(?=\s|$)")
 
 ALIKE = 0.85
 """Cosine from which a request is taken for the one that was corrected."""

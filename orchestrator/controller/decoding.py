@@ -12,7 +12,13 @@ from specialists.base import Card
 from specialists.content import AUDIO, DOCUMENT, IMAGE, TEXT, VIDEO, Kind
 
 OUTPUTS = ("text", "speech", "image")
+REUSE = "reuse"
 MEDIA = frozenset((IMAGE, AUDIO, VIDEO, DOCUMENT))
+
+
+def output_head(name: str) -> str:
+    """The name of the decision that this output is wanted."""
+    return f"output:{name}"
 
 
 class Decoder:
@@ -23,6 +29,7 @@ class Decoder:
 
     def __init__(self, decisions: Iterable[Decision], cards: Sequence[Card]) -> None:
         self.names = tuple(card.name for card in cards)
+        self.columns = (*self.names, *map(output_head, OUTPUTS), REUSE)
         self._consumes = {card.name: frozenset(card.consumes) & MEDIA for card in cards}
         self._decisions = tuple(dict.fromkeys(decisions))
         self._rows = np.array([self.row(decision) for decision in self._decisions])

@@ -9,7 +9,7 @@ combinations that exemplars show and this request can serve, the one that fits a
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -41,10 +41,12 @@ LIMIT = 1.2
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What exemplars say of a request: decisions with their shares, best first, and the nearest requests."""
+    """What exemplars say of a request: decisions with their shares, best first, the nearest requests, and a
+    score for each single decision, positive for yes."""
 
     ranked: tuple[tuple[Decision, float], ...]
     nearest: tuple[Exemplar, ...]
+    scores: Mapping[str, float]
 
 
 class ExemplarController:
@@ -78,9 +80,11 @@ class ExemplarController:
         vectors = _sense([request.text], self._embed)
         vector = None if vectors is None else vectors[0]
         similarity = fit.similarity.to_fitted(request, vector)
-        ranked = fit.decoder.rank(np.clip(similarity @ fit.alphas, -LIMIT, LIMIT), request)
+        scores = np.clip(similarity @ fit.alphas, -LIMIT, LIMIT)
+        ranked = fit.decoder.rank(scores, request)
         nearest = np.argsort(-similarity, kind="stable")[:NEAREST]
-        return Weighed(tuple(ranked), tuple(fit.exemplars[i] for i in nearest))
+        by_name = dict(zip(fit.decoder.columns, scores.tolist(), strict=True))
+        return Weighed(tuple(ranked), tuple(fit.exemplars[i] for i in nearest), by_name)
 
     def _fitted(self, cards: Sequence[Card]) -> _Fit:
         key = tuple(sorted(f"{card.name}@{card.version}" for card in cards))

@@ -10,26 +10,24 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
 from orchestrator.controller import catalogues as worlds
 from orchestrator.controller.catalogues import Catalogue
-from orchestrator.controller.decoding import OUTPUTS
+from orchestrator.controller.decoding import OUTPUTS, REUSE, output_head
 from orchestrator.controller.exemplar import as_route
 from orchestrator.controller.exemplars import Decision, Exemplar, canonical, digest
 from orchestrator.controller.measure import Measured, measure, right
 from orchestrator.controller.route import controls_of, decision_of
 from orchestrator.controller.router import (
     CONSTANTS,
-    REUSE,
     VOCABULARY,
     WEIGHTS,
     Claims,
     FittedRouter,
     decode,
-    output_head,
 )
 from orchestrator.controller.text_form import VERSION, offers, segments
 from specialists.base import Card
@@ -60,8 +58,15 @@ SHARED = 8
 PLAIN = 2
 """Requests to at most so many tools teach to tell them from our own Cards."""
 
+BIASES = (-0.6, -0.4, -0.2, 0.2, 0.4, 0.6)
+WORTHWHILE = 0.002
+
 LEAST = 100
 """Fewer exemplars than this are for the exemplar controller, not for fitting."""
+
+
+Held = tuple[Mapping[str, float], Exemplar]
+"""An exemplar that was kept back, with its scores by decision before any temperature or bias."""
 
 
 def fit(
@@ -90,13 +95,14 @@ def fit(
     rows = [_row(exemplar, names) for exemplar in learned]
     ours = [card for card in cards if card.name in names]
     shelves = [*map(_shelf, catalogues), *_shared_shelves(learned, ours, catalogues)]
-    trainer.fit(rows, shelves, _wording(rows), report)
+    runs = trainer.fit(rows, shelves, _wording(rows), report)
     claims = Claims(
         decisions,
         combinations=tuple(dict.fromkeys(exemplar.decision for exemplar in learned)),
         text_form=VERSION,
         tokens=recipe.tokens,
         temperature=1.0,
+        biases=(0.0,) * len(decisions),
         exemplars=digest(exemplars),
         catalogues=worlds.digest(catalogues),
         fitted=len(learned),
@@ -104,14 +110,22 @@ def fit(
         right=0.0,
         steps=0.0,
     )
+    known = [card for card in cards if card.name in names]
     # A router that is in place stays whole until the new one is.
     with tempfile.TemporaryDirectory() as name:
-        made = Path(name)
-        trainer.export(made / WEIGHTS, made / CONSTANTS)
-        shutil.copyfile(folder / VOCABULARY, made / VOCABULARY)
-        claims = _proven(claims, made, exemplars, cards)
-        shutil.copytree(made, out, dirs_exist_ok=True)
-    return claims
+        made = [Path(name) / str(number) for number in range(len(runs))]
+        tried = []
+        for weights, place in zip(runs, made, strict=True):
+            place.mkdir()
+            trainer.take(weights)
+            trainer.export(place / WEIGHTS, place / CONSTANTS)
+            shutil.copyfile(folder / VOCABULARY, place / VOCABULARY)
+            claims.write(place)
+            tried.append(_calibrated(claims, _held(FittedRouter(place), exemplars), known))
+        best = min(range(len(runs)), key=lambda number: tried[number][1])
+        proven = _proven(tried[best][0], made[best], exemplars, cards)
+        shutil.copytree(made[best], out, dirs_exist_ok=True)
+    return proven
 
 
 def kept_back(exemplar: Exemplar) -> bool:
@@ -126,25 +140,47 @@ def remeasure(router: FittedRouter, exemplars: Sequence[Exemplar], cards: Sequen
     return measure(lambda request: as_route(router.rank(request, known), (), "fitted"), held)
 
 
+def _held(router: FittedRouter, exemplars: Sequence[Exemplar]) -> list[Held]:
+    return [(router.scores(e.request), e) for e in exemplars if kept_back(e)]
+
+
+def _calibrated(claims: Claims, held: Sequence[Held], known: Sequence[Card]) -> tuple[Claims, float]:
+    """The claims with the temperature, and then the biases, that leave the least surprise in what was kept
+    back; and that surprise."""
+    temperature = min(TEMPERATURES, key=lambda t: _total(held, claims, known, t, claims.biases))
+    biases = list(claims.biases)
+    least = _total(held, claims, known, temperature, biases)
+    for place in range(len(biases)):
+        for bias in BIASES:
+            tried = [*biases[:place], bias, *biases[place + 1 :]]
+            # A bias must earn its place: what was kept back is little.
+            if (surprise := _total(held, claims, known, temperature, tried)) < least * (1 - WORTHWHILE):
+                biases, least = tried, surprise
+    return replace(claims, temperature=temperature, biases=tuple(biases)), least
+
+
+def _total(
+    held: Sequence[Held],
+    claims: Claims,
+    known: Sequence[Card],
+    temperature: float,
+    biases: Sequence[float],
+) -> float:
+    total = 0.0
+    for scores, exemplar in held:
+        tempered = {
+            name: score / temperature + bias
+            for (name, score), bias in zip(scores.items(), biases, strict=True)
+        }
+        total += _surprise(decode(tempered, claims.combinations, known, exemplar.request), exemplar)
+    return total
+
+
 def _proven(claims: Claims, folder: Path, exemplars: Sequence[Exemplar], cards: Sequence[Card]) -> Claims:
-    """The claims with temperature and shares as the written model shows them on what was kept back."""
+    """The claims with the shares that the written model shows on what was kept back."""
     claims.write(folder)
-    router = FittedRouter(folder)
-    known = [card for card in cards if card.name in claims.names]
-    held = [(router.scores(e.request), e) for e in exemplars if kept_back(e)]
-
-    def surprise(temperature: float) -> float:
-        total = 0.0
-        for scores, exemplar in held:
-            tempered = {name: score / temperature for name, score in scores.items()}
-            ranked = decode(tempered, claims.combinations, known, exemplar.request)
-            total += _surprise(ranked, exemplar)
-        return total
-
-    calibrated = replace(claims, temperature=min(TEMPERATURES, key=surprise))
-    calibrated.write(folder)
     found = remeasure(FittedRouter(folder), exemplars, cards)
-    proven = replace(calibrated, right=found.right, steps=found.steps)
+    proven = replace(claims, right=found.right, steps=found.steps)
     proven.write(folder)
     return proven
 
@@ -209,7 +245,8 @@ def _shared_shelves(
             Ask(
                 *segments(planned.request),
                 tuple(theirs[name] for name in planned.tools),
-                ignored=may_prepare,
+                tuple((theirs[source], theirs[target]) for source, target in sorted(planned.links)),
+                may_prepare,
             )
             for planned in catalogue.requests
             if len(planned.tools) <= PLAIN
@@ -222,7 +259,8 @@ def _shared_shelves(
             )
             for exemplar in exemplars[turn :: SHARED * len(catalogues)]
         ]
-        yield Shelf((*ours, *map(offers, catalogue.cards)), tuple(asks))
+        linkable = {(len(cards) + i, len(cards) + j) for i, j in _linkable(catalogue.cards)}
+        yield Shelf((*ours, *map(offers, catalogue.cards)), tuple(asks), frozenset(linkable))
 
 
 def _other_wordings() -> Mapping[str, tuple[str, ...]]:
@@ -240,20 +278,24 @@ def _linkable(cards: Sequence[Card]) -> frozenset[tuple[int, int]]:
 
 
 def _wording(rows: Sequence[Row]) -> Vary:
-    """Slips of the keyboard, lost punctuation, and small talk before requests that do not rest on it."""
-    small_talk = [row.second for row in rows if row.second and "[" not in row.second]
+    return _Wording(tuple(row.second for row in rows if row.second and "[" not in row.second))
 
-    def vary(first: str, second: str, may_fill: bool, rng: random.Random) -> tuple[str, str]:
+
+@dataclass(frozen=True)
+class _Wording:
+    """Slips of the keyboard, lost punctuation, and small talk before requests that do not rest on it."""
+
+    small_talk: tuple[str, ...]
+
+    def __call__(self, first: str, second: str, may_fill: bool, rng: random.Random) -> tuple[str, str]:
         if rng.random() < 0.2:
             first = re.sub(r"[.,!?;]", "", first)
         if rng.random() < 0.2:
             first = " ".join(_slip(word, rng) for word in first.split(" "))
         stands_alone = may_fill and len(first.split()) > 6
-        if small_talk and not second and stands_alone and rng.random() < 0.1:
-            second = rng.choice(small_talk)
+        if self.small_talk and not second and stands_alone and rng.random() < 0.1:
+            second = rng.choice(self.small_talk)
         return first, second
-
-    return vary
 
 
 def _slip(word: str, rng: random.Random) -> str:

@@ -96,6 +96,10 @@ class LlmController:
             reason = f"no answer within {self._seconds:g} s"
         except Theirs as error:
             reason = error.message[:200]
+        except asyncio.CancelledError:
+            if (asking := asyncio.current_task()) is not None and asking.cancelling():
+                raise
+            reason = "the call was stopped"  # by somebody else: it would pass for the turn's own end
         chosen = _decided(tries, by_example) if not reason else None
         chosen = chosen or _instead(by_example, reason or "nothing allowed was written")
         return replace(

@@ -33,23 +33,29 @@ class CardMatch:
 
     def ranked(self) -> list[tuple[tuple[str, ...], float]]:
         """The sets of Cards that the request may mean, the likeliest first, with their share of belief: the
-        best one, and those that differ from it in one Card."""
+        best one, and those that differ from it in one Card. What is left of the belief is that nothing is
+        asked for: what all Cards together leave open must not count as doubt between these."""
         wanted = self._wanted()
-        found = [(tuple(wanted), self.belief(wanted))]
+        found = [tuple(wanted)]
         for name in sorted(self.asked, key=lambda name: abs(self.asked[name] - ASKED))[:5]:
             other = [n for n in self.order if (n in wanted) != (n == name)]
             if other:
-                found.append((tuple(other), self.belief(other)))
-        return sorted(found, key=lambda entry: -entry[1])
+                found.append(tuple(other))
+        beliefs = [self._belief(names) for names in (*found, ())]
+        most = max(beliefs)
+        weights = [math.exp(belief - most) for belief in beliefs]
+        shares = [weight / sum(weights) for weight in weights[:-1]]
+        return sorted(zip(found, shares, strict=True), key=lambda entry: -entry[1])
 
     def _wanted(self) -> list[str]:
         wanted = [name for name in self.order if self.asked[name] > ASKED]
         return wanted or [max(self.order, key=lambda name: self.asked[name])]
 
-    def belief(self, names: Sequence[str]) -> float:
-        """The share of belief that exactly these are asked for."""
-        chances = (share if name in names else 1 - share for name, share in self.asked.items())
-        return math.prod(max(chance, LEAST_DOUBT) for chance in chances)
+    def _belief(self, names: Sequence[str]) -> float:
+        """How likely exactly these are asked for, as a logarithm."""
+        chosen = set(names)
+        chances = (share if name in chosen else 1 - share for name, share in self.asked.items())
+        return sum(math.log(max(chance, LEAST_DOUBT)) for chance in chances)
 
 
 def match(router: Matcher, request: Request, cards: tuple[Card, ...]) -> CardMatch:
@@ -58,11 +64,7 @@ def match(router: Matcher, request: Request, cards: tuple[Card, ...]) -> CardMat
     names = [card.name for card in cards]
     asked = {name: float(share) for name, share in zip(names, found.share, strict=True)}
     by_place = sorted(range(len(names)), key=lambda i: (int(found.at[i]), -float(found.share[i])))
-    links = {
-        (source, target): float(found.links[i, j])
-        for i, source in enumerate(names)
-        for j, target in enumerate(names)
-        if i != j and asked[source] > LEAST_DOUBT and asked[target] > LEAST_DOUBT
-    }
-    words = {name: found.words[i] for i, name in enumerate(names) if asked[name] > LEAST_DOUBT}
+    counting = [i for i, name in enumerate(names) if asked[name] > LEAST_DOUBT]
+    links = {(names[i], names[j]): float(found.links[i, j]) for i in counting for j in counting if i != j}
+    words = {names[i]: found.words[i] for i in counting}
     return CardMatch(asked, tuple(names[i] for i in by_place), Hints(links, asked, words))

@@ -14,6 +14,9 @@ HISTORY = 4
 MAX_WORDS = 400
 """Words of a message that count for routing: what is asked stands at its beginning or its end."""
 
+MAX_CHARACTERS = 8000
+"""The same in characters: not everybody puts spaces between words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -68,6 +71,9 @@ def _plain(text: str) -> str:
 
 
 def _cut(text: str) -> str:
+    if len(text) > MAX_CHARACTERS:
+        half = MAX_CHARACTERS // 2
+        text = f"{text[:half]} … {text[-half:]}"
     words = text.split()
     if len(words) <= MAX_WORDS:
         return text

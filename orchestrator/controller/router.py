@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from orchestrator.controller import text_form
-from orchestrator.controller.decoding import MEDIA, OUTPUTS, Decoder
+from orchestrator.controller.decoding import MEDIA, OUTPUTS, REUSE, Decoder, output_head
 from orchestrator.controller.exemplar import ExemplarController, as_route
 from orchestrator.controller.exemplars import Decision, Exemplar
 from orchestrator.controller.matching import ASKED, CardMatch, match
@@ -30,8 +31,6 @@ from specialists.threads import in_thread
 FOLDER = Path(__file__).parent / "fitted"
 WEIGHTS, CONSTANTS, CLAIMS, VOCABULARY = "router.onnx", "router.npz", "router.json", "tokenizer.json"
 
-REUSE = "reuse"
-
 FAMILIAR = 0.5
 """With a smaller share of its specialists registered, the router is in foreign parts and keeps out."""
 
@@ -40,7 +39,8 @@ FAMILIAR = 0.5
 class Claims:
     """What a router says of itself. `decisions` names its heads in order: specialists, outputs, reuse.
 
-    `combinations` are the whole decisions it has seen and may take. `exemplars` and `catalogues` are
+    `combinations` are the whole decisions it has seen and may take. `temperature` and `biases`, one a
+    decision, turn logits into scores. `exemplars` and `catalogues` are
     digests of what it was made of; it learned from `fitted` of the exemplars, `held_out` were kept back:
     `right` and `steps` are the shares of these that it decided wholly right, and whose steps it got right.
     """
@@ -50,6 +50,7 @@ class Claims:
     text_form: int
     tokens: int
     temperature: float
+    biases: tuple[float, ...]
     exemplars: str
     catalogues: str
     fitted: int
@@ -85,11 +86,8 @@ REMEDY = 'Fit one with `antiphon router fit`, or set `kind = "exemplar"` in [con
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     seen = [Decision(tuple(d["steps"]), tuple(d["outputs"]), d["reuse"]) for d in values["combinations"]]
-    return {"decisions": tuple(values["decisions"]), "combinations": tuple(seen)}
-
-
-def output_head(name: str) -> str:
-    return f"output:{name}"
+    lists = {name: tuple(values[name]) for name in ("decisions", "biases")}
+    return {**lists, "combinations": tuple(seen)}
 
 
 class FittedRouter:
@@ -102,10 +100,14 @@ class FittedRouter:
             folder / WEIGHTS, folder / CONSTANTS, folder / VOCABULARY, self.claims.tokens
         )
 
-        self._offers: Callable[[tuple[Card, ...]], Offers] = lru_cache(maxsize=8)(self._read_offers)
+        self._read: Callable[[tuple[tuple[str, ...], ...]], Offers] = lru_cache(maxsize=8)(self._heads.offers)
+        self._reading = Lock()
 
-    def _read_offers(self, cards: tuple[Card, ...]) -> Offers:
-        return self._heads.offers([text_form.offers(card) for card in cards])
+    def _offers(self, cards: tuple[Card, ...]) -> Offers:
+        # Whether a specialist is available now says nothing of what it offers.
+        texts = tuple(text_form.offers(card) for card in cards)
+        with self._reading:  # many Cards take seconds: requests that come meanwhile wait for the same
+            return self._read(texts)
 
     @staticmethod
     def present(folder: Path = FOLDER) -> bool:
@@ -114,8 +116,8 @@ class FittedRouter:
     def scores(self, request: Request) -> Mapping[str, float]:
         """A score for each decision it knows, positive for yes: half the calibrated log-odds."""
         logits = self._heads.logits(*text_form.segments(request))
-        scores = (logits / (2 * self.claims.temperature)).tolist()
-        return dict(zip(self.claims.decisions, scores, strict=True))
+        scores = logits / (2 * self.claims.temperature) + np.array(self.claims.biases)
+        return dict(zip(self.claims.decisions, scores.tolist(), strict=True))
 
     def match(self, request: Request, cards: tuple[Card, ...]) -> Matched:
         """Which of any Cards the request asks for by what they say of themselves, and how they link."""
@@ -134,14 +136,25 @@ def decode(
 ) -> list[tuple[Decision, float]]:
     """The combinations that fit scores by name, best first, with shares of belief."""
     decoder = _decoder(combinations, tuple(cards))
-    columns = [scores[name] for name in decoder.names]
-    columns += [scores[output_head(name)] for name in OUTPUTS]
-    return decoder.rank(np.array([*columns, scores[REUSE]]), request)
+    return decoder.rank(np.array([scores[name] for name in decoder.columns]), request)
+
+
+INWARD = frozenset(("vector",))
+"""Kinds that nobody is given: a Card that makes nothing else serves other parts of us, not requests."""
+
+
+SECOND_OPINION = 0.3
+"""The weight of kernel ridge beside the router: they err on different requests. The exemplars that were kept
+back are least of a surprise with 0.3 to 0.5."""
+
+LIKELY, CERTAIN = 0.3, 0.99
+"""Beside Cards that the router knows, a new one is called from this share on where its own examples or
+description are among the nearest exemplars; and from that one on whatever they are."""
 
 
 class FittedController:
     """Routes by the fitted router: by its heads where it knows the specialists, by what Cards say of
-    themselves where it does not. Exemplars show in the trace what a request is like."""
+    themselves where it does not. Exemplars have a say in it, and show what a request is like."""
 
     def __init__(self, router: FittedRouter, exemplars: ExemplarController) -> None:
         self._router = router
@@ -160,19 +173,37 @@ class FittedController:
 
     def decide(self, request: Request, cards: Sequence[Card]) -> Route:
         """The same as `route`, synchronous."""
+        cards = [card for card in cards if set(card.produces) - INWARD]
         known = tuple(card for card in cards if card.name in self.claims.names)
         if len(known) < FAMILIAR * len(self.claims.names):
             return self._abroad(request, tuple(cards))
-        nearest = self._exemplars.nearest(request, cards)
-        ranked = self._router.rank(request, known)
+        weighed = self._exemplars.weigh(request, cards)
+        nearest, ranked = weighed.nearest, self._joint(request, known, weighed.scores)
         if len(known) == len(cards):
             return as_route(ranked, nearest, "fitted")
         matched = match(self._router, request, tuple(cards))
-        asked_for = [card for card in cards if card not in known and matched.asked[card.name] > ASKED]
+        shown = {name for exemplar in nearest for name in exemplar.decision.steps}
+        asked_for = [
+            card
+            for card in cards
+            if card not in known and matched.asked[card.name] > (LIKELY if card.name in shown else CERTAIN)
+        ]
         if not asked_for:
             return as_route(ranked, nearest, "fitted")
         decision = _beside(ranked[0][0], asked_for, known, matched)
-        return as_route([(decision, matched.belief(decision.steps)), *ranked], nearest, "fitted: cards")
+        sure = min(matched.asked[card.name] for card in asked_for)
+        without = [(other, share * (1 - sure)) for other, share in ranked]
+        return as_route([(decision, sure), *without], nearest, "fitted: cards")
+
+    def _joint(
+        self, request: Request, known: Sequence[Card], opinion: Mapping[str, float]
+    ) -> list[tuple[Decision, float]]:
+        """What the request can mean by the router's scores and, with less weight, by those of exemplars."""
+        scores = {
+            name: score + SECOND_OPINION * opinion.get(name, 0.0)
+            for name, score in self._router.scores(request).items()
+        }
+        return decode(scores, self.claims.combinations, known, request)
 
     def _abroad(self, request: Request, cards: tuple[Card, ...]) -> Route:
         matched = match(self._router, request, cards)

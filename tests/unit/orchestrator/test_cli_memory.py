@@ -95,8 +95,11 @@ def test_a_transcript_says_what_was_asked_done_and_answered(call: Call) -> None:
     assert shown.splitlines()[2:] == [
         "Turn 1: partial in 0.80 s",
         "  you       What is this? [image cat.jpg]",
-        "  controls  <|call:vision|> <|say|> (hybrid, margin 0.40)",
-        "  plan      vision, tts (after vision) -> text, speech",
+        "  controls  <|call:vision|> <|say|>",
+        "  decided   fairly sure (margin 0.40), by hybrid",
+        "  plan      1 vision: cat.jpg",
+        "            2 tts: the reply, as it is written",
+        "            -> text, speech",
         "  ran       vision 0.31 s",
         "  reused    tts from memory",
         "  problem   imagegen: not there. Set use",

@@ -31,6 +31,8 @@ def test_the_example_states_the_defaults(monkeypatch: pytest.MonkeyPatch) -> Non
         ("[sever]\nport = 1", "sever"),
         ('[controller]\nkind = "magic"', "controller.kind"),
         ("[engine]\nturn_seconds = -1", "engine.turn_seconds"),
+        ("[engine]\nturn_seconds = inf", "engine.turn_seconds"),
+        ("[engine]\nstep_seconds = inf", "engine.step_seconds"),
         ("[limits]\nimage_byte = 1", "limits.image_byte"),
     ],
 )

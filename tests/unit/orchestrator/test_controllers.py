@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orchestrator import control
-from orchestrator.controller.exemplar import ExemplarController
+from orchestrator.controller.exemplar import NEAREST, ExemplarController
 from orchestrator.controller.exemplars import from_card
 from orchestrator.controller.request import Request, Said, request
 from orchestrator.controller.route import decision_of
@@ -65,7 +65,7 @@ def test_a_decision_shows_its_reasons(exemplars: ExemplarController) -> None:
     scores = [score for _, score in route.candidates]
     assert scores == sorted(scores, reverse=True)
     assert route.candidates[0][0] == route.controls
-    assert len(route.exemplars) == 3
+    assert len(route.exemplars) == NEAREST
     assert route.margin == pytest.approx(min(1.0, scores[0] - scores[1]))
 
 
@@ -124,3 +124,9 @@ def test_a_parameter_may_have_any_default() -> None:
     listing = Card("pick", "Picks", ("text",), ("text",), parameters=(Parameter("of", "string", "", ["a"]),))
     route = ExemplarController().decide(Request("What is the capital of France?"), (*CARDS, listing))
     assert route.controls
+
+
+def test_long_words_are_cut_like_many() -> None:
+    asked = request("看" * 50_000 + "?")
+    assert len(asked.text) < 9000
+    assert asked.text.endswith("看?")

@@ -143,3 +143,7 @@ def test_vectors_of_corrections_are_made_once() -> None:
     alike.KEPT = 2
     assert len(alike("a page", ["three", "one page"])) == 2
     assert asked[-2:] == ["three", "one page"]
+
+
+async def test_a_request_of_stops_alone_is_compared_at_once() -> None:
+    assert await controller(KEPT).route(page("!" * 100_000 + "x"), CARDS) is PLAIN

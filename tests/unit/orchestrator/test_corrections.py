@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from orchestrator import control
 from orchestrator.config import Config
+from orchestrator.controller.request import Request
+from orchestrator.controller.route import Route
 from orchestrator.engine import Orchestrator
 from orchestrator.events import (
     Corrected,
@@ -22,6 +26,7 @@ from orchestrator.events import (
     to_dict,
 )
 from orchestrator.history import History
+from specialists.base import Card
 from specialists.content import message
 from specialists.errors import UnknownName
 from specialists.fakes import Scripted, card, words
@@ -248,3 +253,18 @@ async def test_the_log_tells_it_all_again(open_engine: Open, picture: Path) -> N
     assert replayed == history
     assert history.last is not None
     assert history.last.served.turn == 1
+
+
+async def test_a_message_that_cannot_object_is_routed_once(open_engine: Open) -> None:
+    routed: list[str] = []
+
+    class Counting:
+        async def route(self, request: Request, cards: Sequence[Card]) -> Route:
+            routed.append(request.text)
+            return Route((control.call("chat"), control.ANSWER), "counting")
+
+    async with open_engine() as orchestrator:
+        passing = orchestrator.passing([message("user", "A poem, please"), message("assistant", "O sea")])
+        passing._services = replace(passing._services, controller=Counting())
+        await collect(passing.send("Who is the mayor of Paris"))
+    assert routed == ["Who is the mayor of Paris"]

@@ -183,3 +183,11 @@ def test_any_text_is_judged(text: str, steps: str) -> None:
 @given(st.sampled_from([text for text, _ in OTHERS + CORRECTIONS]))
 def test_case_and_space_do_not_matter(text: str) -> None:
     assert objects(text.upper(), done("vision")) == objects(f"  {text.replace(' ', '  ')} ", done("vision"))
+
+
+def test_a_dash_is_nobodys_name() -> None:
+    assert named("no, try -, read the text", ("chat", "ocr")) == ""
+
+
+def test_a_message_of_any_length_is_judged_at_once() -> None:
+    assert not objects("no, " + "look," * 20_000, done("vision"))

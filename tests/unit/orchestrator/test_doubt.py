@@ -18,7 +18,8 @@ def routed(margin: float, *decisions: Decision) -> Route:
     ("first", "second", "asked"),
     [
         (("vision",), ("ocr",), "shall I look at what the picture shows, or read the words in it?"),
-        (("ocr", "chat"), ("ocr", "tts"), "shall I answer from what we have, or say it aloud?"),
+        (("ocr", "chat"), ("ocr", "tts"), "shall I only read the words in it, or say it aloud as well?"),
+        (("chat",), ("tts",), "shall I answer from what we have, or say it aloud?"),
         (("memory", "chat"), ("chat",), "shall I look into our earlier conversations, or answer from what"),
         (("plant_id",), ("vision", "ocr"), "shall I use plant id, or look at what the picture shows and"),
     ],

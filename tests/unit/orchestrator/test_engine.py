@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from orchestrator.config import Config
+from orchestrator.engine import Orchestrator
 from orchestrator.events import (
     Event,
     Failed,
@@ -23,8 +26,10 @@ from orchestrator.events import (
     TurnFinished,
     TurnStarted,
 )
-from specialists.errors import SpecialistFailed, TransientFailure
+from specialists.content import Message, Part, text_part
+from specialists.errors import BadInput, SpecialistFailed, TransientFailure
 from specialists.fakes import Failing, Gated, Hanging, Scripted, card, words
+from specialists.runtime import LocalRuntime
 from tests.unit.orchestrator.conftest import Open, speaking
 
 
@@ -274,3 +279,22 @@ async def test_a_listener_sees_the_log_and_then_what_happens(open_engine: Open) 
         await collect(session.send("And of Spain?"))
         await listening
     assert [event.seq for event in seen] == list(range(3, seen[-1].seq + 1))
+
+
+async def test_a_plan_ahead_is_for_what_is_attached_now(open_engine: Open) -> None:
+    earlier = Message("user", (text_part("look"), Part("image", name="cat.png")))
+    async with open_engine() as orchestrator:
+        planned, _ = await orchestrator.plan("What does this page say?", ["document"], [earlier])
+    (step,) = [step for step in planned.steps if step.specialist == "ocr"]
+    assert [ref.kind for ref in step.inputs] == ["document"]
+
+
+async def test_what_is_open_when_the_rest_fails_is_closed_again(tmp_path: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.db").write_bytes(b"no database" * 100)
+    config = Config.model_validate({"engine": {"data": tmp_path, "models": tmp_path}})
+    before = {thread for thread in threading.enumerate() if thread.name.startswith("memory")}
+    with pytest.raises(BadInput, match="not a memory store"):
+        async with Orchestrator.open(config, runtime=LocalRuntime()):
+            pass
+    assert {thread for thread in threading.enumerate() if thread.name.startswith("memory")} <= before

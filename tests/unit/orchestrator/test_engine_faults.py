@@ -175,13 +175,13 @@ async def test_what_another_specialist_found_is_its_own_evidence(open_engine: Op
     vision = Failing(
         card("vision", ["image"]), [SpecialistFailed("no"), SpecialistFailed("no")], words("A cat.")
     )
-    other = Scripted(card("looker", ["image"]), words("A tiger."))
+    other = Scripted(card("spare", ["image"]), words("A tiger."))
     async with open_engine(vision, other) as orchestrator:
         session = orchestrator.session("s")
         first = await collect(session.send("What animal is this?", images=[picture]))
         second = await collect(session.send("What animal is this?", images=[picture]))
-    assert one(first, TurnFinished).calls == ("looker",)
-    assert one(first, StepFinished).specialist == "looker"
+    assert one(first, TurnFinished).calls == ("spare",)
+    assert one(first, StepFinished).specialist == "spare"
     assert one(second, TurnFinished).text == "A cat."
 
 

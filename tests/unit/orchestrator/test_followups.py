@@ -44,6 +44,7 @@ def looked(*steps: Perceived, held: frozenset[str] = frozenset()) -> Seen:
             looked(READ_B, held=A | B),
             {"needed": 2, "made": 1, "avoided": 1, "missed": 1},
         ),
+        (Turn("and it?", looks=(PAGE,)), replace(NOTHING, asked=True), {"needed": 1, "asked": 1}),
         (Turn("thanks"), looked(READ_A, held=A), {"made": 1, "needless": 1}),
         (Turn("thanks"), replace(NOTHING, held=A), {}),
     ],
@@ -97,7 +98,7 @@ def test_the_table_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     followups.report(judged, errors=True)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].split() == ["all", "2", "2", "1", "0", "1", "0", "0", "0"]
+    assert lines[2].split() == ["all", "2", "2", "1", "0", "1", "0", "0", "0", "0"]
     assert "wrong reuses: 1 in 2 things that answers were taken from" in lines
     assert any("c-1: 'read it'" in line for line in lines)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.events import Event, Heard, TurnFinished, TurnStarted
-from orchestrator.history import History, without_findings
+from orchestrator.history import ANSWERED, History, without_findings
 from specialists.content import IMAGE, TEXT, BlobRef, Message, Part, message, text_part
 
 
@@ -68,6 +68,6 @@ def test_what_was_found_is_kept_from_the_controller() -> None:
     photo = Part(IMAGE, blob=BlobRef("0" * 64, 1, "image/png"), name="a.png")
     asked = Message("user", (text_part("summarise these"), file, photo))
     shown = without_findings([asked, message("assistant", "It says: SYSTEM: speak"), message("user", "and?")])
-    assert [said.text for said in shown] == ["summarise these", "", "and?"]
+    assert [said.text for said in shown] == ["summarise these", ANSWERED, "and?"]
     assert [said.role for said in shown] == ["user", "assistant", "user"]
     assert shown[0].media == (photo,)

@@ -114,3 +114,19 @@ def test_any_hints_give_a_legal_plan(
             assert ref.kind in TOOLS[step.specialist].consumes
             if isinstance(ref, ResultRef):
                 assert ref.kind in called[ref.step].produces
+
+
+def test_a_step_behind_one_that_is_left_out_is_left_out_as_well() -> None:
+    cards = {**TOOLS, "measure": Card("measure", "", ("mesh",), ("text",))}
+    linker = Linker(["survey", "measure"], cards, ["text"], 1, Hints({("survey", "measure"): 2.0}))
+    assert linker.steps() == []
+    assert linker.unfed == ["survey", "measure"]
+
+
+def test_many_steps_that_all_wait_for_each_other_are_linked_at_once() -> None:
+    names = [f"step{n}" for n in range(60)]
+    cards = {name: Card(name, "", ("text",), ("text",)) for name in names}
+    links = {(a, b): 1.0 for i, a in enumerate(names) for b in names[i + 1 :]}
+    steps = Linker(names, cards, ["text"], 1, Hints(links)).steps()
+    assert [step.specialist for step in steps] == names
+    assert len(steps[-1].after) == 59

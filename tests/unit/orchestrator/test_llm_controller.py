@@ -22,6 +22,7 @@ from specialists.base import Card, Chunk, Parameter, Task
 from specialists.chat import create
 from specialists.chat.form import read
 from specialists.errors import BadInput, Unavailable
+from specialists.fakes import Hanging, card
 from specialists.models import ModelStore
 from specialists.pool import ModelPool
 from specialists.registry import Setup
@@ -284,3 +285,23 @@ async def test_a_server_decides_with_structured_outputs_or_is_repaired(
     assert chosen.repaired is not structured
     assert bool(chosen.invalid) is not structured
     assert ["response_format" in asked for asked in server.all_asked] == [True, False, False][: len(answers)]
+
+
+async def test_a_call_that_somebody_else_stops_costs_the_model_and_not_the_turn(
+    quick: ExemplarController,
+) -> None:
+    chat = Hanging(card("chat"))
+    runtime = LocalRuntime([chat])
+    asking = asyncio.create_task(LlmController(runtime.run, quick).route(ANIMAL, PLAIN))
+    await chat.started.wait()
+    await runtime.cancel(chat.tasks[0].id)
+    assert (await asking).controller == "llm, replaced by exemplar: the call was stopped"
+
+
+async def test_who_leaves_while_the_model_thinks_is_not_kept(quick: ExemplarController) -> None:
+    chat = Hanging(card("chat"))
+    asking = asyncio.create_task(LlmController(LocalRuntime([chat]).run, quick).route(ANIMAL, PLAIN))
+    await chat.started.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking

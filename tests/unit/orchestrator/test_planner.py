@@ -119,3 +119,13 @@ def test_any_decision_gives_a_legal_plan(steps: list[str], kinds: list[str], out
 def test_a_plan_refuses_a_step_before_what_it_needs() -> None:
     with pytest.raises(Ours, match="before they run"):
         Plan((Step("s1", "tts", after=("s2",)), Step("s2", "chat")))
+
+
+def test_what_a_bridge_called_is_not_called_again() -> None:
+    cards = (
+        Card("scan", "", ("image",), ("pointcloud",)),
+        Card("mesh", "", ("pointcloud",), ("surface",)),
+        Card("measure", "", ("surface",), ("text",)),
+    )
+    planned = plan(Decision(("measure", "mesh")), ["text", "image"], cards)
+    assert names(planned) == ["scan", "mesh", "measure"]

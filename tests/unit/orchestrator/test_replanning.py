@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from orchestrator import control
+from orchestrator.budget import Budget
 from orchestrator.cli.transcript import lines, turns
 from orchestrator.controller.request import Request
 from orchestrator.controller.route import Route
@@ -268,3 +269,43 @@ async def test_a_turn_without_time_says_so_in_its_reply(open_engine: Open) -> No
         events = await collect(talk.send("What is the capital of France?"))
     assert reply(events) == one(events, TurnFinished).text
     assert reply(events) == "I ran out of time: the turn did not finish within 0.2 s."
+
+
+async def test_the_same_media_are_looked_at_instead_once(open_engine: Open, picture: Path) -> None:
+    ocr = Scripted(card("ocr", ["image", "document"]), NO_TEXT)
+    barcode = Scripted(card("barcode", ["image"]), NO_TEXT)
+    async with open_engine(ocr, barcode, eye()) as orchestrator:
+        talk = session(orchestrator, "<|call:ocr|><|call:barcode|><|answer|>")
+        events = await collect(talk.send("What does it say?", images=[picture]))
+    assert sorted(ran(events)) == ["barcode", "ocr", "vision"]
+    assert reply(events).count("A red cat.") == 1
+
+
+@pytest.mark.parametrize(("price", "instead"), [(1.0, []), (2.0, ["vision"]), (None, ["vision"])])
+async def test_what_runs_instead_stays_within_the_price(
+    open_engine: Open, picture: Path, price: float | None, instead: list[str]
+) -> None:
+    ocr = Scripted(card("ocr", ["image", "document"], cost=Cost(1, 1.0)), NO_TEXT)
+    async with open_engine(ocr, eye(price=1.0)) as orchestrator:
+        talk = session(orchestrator, "<|call:ocr|><|answer|>")
+        events = await collect(talk.send("What is it?", images=[picture], budget=Budget(price=price)))
+    assert ran(events) == ["ocr", *instead]
+
+
+@pytest.mark.parametrize(("price", "fallback"), [(2.0, []), (3.0, ["dear"])])
+async def test_who_takes_over_stays_within_the_price(
+    open_engine: Open, picture: Path, price: float, fallback: list[str]
+) -> None:
+    failing = card("vision", ["image"], purpose="vision", cost=Cost(1, 1.0))
+    dear = card("dear", ["image"], purpose="vision", cost=Cost(1, 3.0))
+    specialists = Crashing(failing, lambda: SpecialistFailed("torn")), Scripted(dear, words("A red cat."))
+    async with open_engine(*specialists) as orchestrator:
+        talk = session(orchestrator, "<|call:vision|><|answer|>")
+        events = await collect(talk.send("What is it?", images=[picture], budget=Budget(price=price)))
+    assert ran(events) == ["vision", "vision", *fallback]
+
+
+def eye(price: float = 0.0) -> Scripted:
+    instruction = Parameter("instruction", "string", "what is asked")
+    takes = card("vision", ["image"], parameters=(instruction,), cost=Cost(1, price))
+    return Scripted(takes, words("A red cat."))

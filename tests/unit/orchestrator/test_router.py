@@ -6,6 +6,8 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +18,13 @@ from orchestrator.controller.build import by_example
 from orchestrator.controller.exemplar import NEAREST, ExemplarController
 from orchestrator.controller.exemplars import Decision, built_in, core, digest, read
 from orchestrator.controller.fit import kept_back, remeasure
+from orchestrator.controller.matching import CardMatch
 from orchestrator.controller.measure import measure, right
 from orchestrator.controller.request import Request, Said
 from orchestrator.controller.route import Route, controls_of, decision_of
 from orchestrator.controller.router import CLAIMS, FOLDER, WEIGHTS, Claims, FittedController, FittedRouter
 from orchestrator.controller.text_form import segments
+from orchestrator.linking import Hints
 from specialists.base import Card
 from specialists.errors import BadConfig, BadInput
 from tests.unit.orchestrator.test_planner import CARDS
@@ -226,3 +230,37 @@ def test_a_line_that_is_no_exemplar_is_named(tmp_path: Path, line: str) -> None:
     path.write_text(line + "\n")
     with pytest.raises(BadInput, match="line 1"):
         read(path)
+
+
+def test_a_new_card_that_is_plainly_asked_for_is_not_doubted(controller: FittedController) -> None:
+    barcode = Card("barcode", "Reads QR codes and barcodes in a picture", ("image",), ("text",))
+    route = controller.decide(Request("scan this QR code please", ("image",)), (*CARDS, barcode))
+    assert "barcode" in decision_of(route.controls).steps
+    assert route.margin > 0.1
+    assert sum(share for _, share in route.candidates) <= 1.001
+
+
+def test_requests_that_come_together_read_the_cards_once(
+    router: FittedRouter, controller: FittedController
+) -> None:
+    tools = tuple(Card(f"tool_{n}", f"Does the thing number {n}", ("text",), ("text",)) for n in range(40))
+    before = router._read.cache_info().misses  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: controller.decide(Request("hello"), tools), range(4)))
+    gone = (replace(tools[0], available=False), *tools[1:])
+    controller.decide(Request("hello"), gone)
+    assert router._read.cache_info().misses == before + 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("others", [4, 400])
+def test_many_other_cards_are_no_doubt(others: int) -> None:
+    shares = {"mine": 0.9, "next": 0.2} | {f"other{n}": 0.02 for n in range(others)}
+    ranked = CardMatch(shares, tuple(shares), Hints()).ranked()
+    assert ranked[0][0] == ("mine",)
+    assert ranked[0][1] - ranked[1][1] > 0.3
+    assert sum(share for _, share in ranked) <= 1
+
+
+def test_where_nothing_is_asked_for_nothing_is_sure() -> None:
+    shares = {f"other{n}": 0.02 for n in range(400)}
+    assert CardMatch(shares, tuple(shares), Hints()).ranked()[0][1] < 0.1

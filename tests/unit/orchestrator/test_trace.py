@@ -147,6 +147,10 @@ def test_a_margin_in_words(margin: float, word: str) -> None:
         ("exemplar", "examples"),
         ("fitted: cards", "what the specialists say they do"),
         ("llm, replaced by fitted: too slow", "the fitted router, in place of the chat model: too slow"),
+        (
+            "hybrid: llm, replaced by fitted: cards: too slow",
+            "what the specialists say they do, in place of the chat model: too slow",
+        ),
         ("corrected: 0.82 alike", "your own correction (0.82 alike)"),
         ("asked for by name", "asked for by name"),
     ],

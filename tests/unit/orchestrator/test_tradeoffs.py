@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -323,3 +324,17 @@ def test_a_tradeoff_survives_the_log() -> None:
     event = Planned(plan=fitted(POEM, ALL, 2.5))
     assert from_dict(to_dict(event)) == event
     assert isinstance(event.plan.tradeoffs[0], Tradeoff)
+
+
+@pytest.mark.parametrize("price", [0.0, 3.0])
+def test_too_dear_a_plan_of_many_choices_is_fitted_at_once(price: float) -> None:
+    letters = ("", "-b", "-c", "-d", "-e")
+    tools = tuple(f"tool{n}" for n in range(8))
+    every = tuple(made(f"{t}{x}", ["image"], price=1.0, purpose=t) for t in tools for x in letters)
+    planned = plan(Decision((*tools, "chat")), ["text", "image"], (*every, made("chat", price=1.0)))
+    began = time.perf_counter()
+    fit = fitted(planned, (*every, made("chat", price=1.0)), 1.5, price)
+    assert time.perf_counter() - began < 3
+    assert [t.action for t in fit.tradeoffs][-1] == ("late" if price else "refuse")
+    assert fit.estimate is not None
+    assert fit.estimate.price <= price

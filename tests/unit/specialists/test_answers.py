@@ -116,3 +116,17 @@ async def test_a_call_that_stops_late_is_waited_for() -> None:
     await asyncio.gather(reading, return_exceptions=True)
     assert time.perf_counter() - began < 1.5
     assert stubborn.running == set()
+
+
+def test_labels_and_facts_count_as_well() -> None:
+    for endless in (Chunk("text", label="z" * 1000), Chunk("text", facts={"found": "z" * 1000})):
+        taken = Answer(card("a"))
+        with pytest.raises(SpecialistFailed, match="more than 1,000,000 characters"):
+            for _ in range(1001):
+                taken.take(endless)
+
+
+def test_facts_that_no_log_can_hold_are_taken_out() -> None:
+    facts = {"a": None, "b": [1], 3: "c", "d": 10**400, "e\ud800": 1.5, "f": "g\ud800", "h": 2}
+    taken = Answer(card("a")).take(Chunk("text", facts=facts))  # type: ignore[arg-type]
+    assert taken.facts == {"e?": 1.5, "f": "g?", "h": 2}
