@@ -11,7 +11,7 @@ them anew, or `rests` on what an earlier turn obtained. Counted per turn from th
   missed    things it looked at again although it had what it needed: missed reuse
   astray    things it had to look at, and looked at others, or with another sense
   asked     things left open because it asked the person what was meant
-  needless  calls that nothing in the turn asked for
+  needless  steps of perception that nothing in the turn asked for, called or from memory
 
     python -m benchmarks.followups            # about three minutes on two cores; always exits 0
     python -m benchmarks.followups --errors   # and every turn that was not right
@@ -122,6 +122,8 @@ def judge(turn: Turn, seen: Seen) -> Counter[str]:
     asked = frozenset[str]().union(*(thing.digests for thing in (*turn.looks, *turn.rests)))
     if not turn.looks:
         counts["needless"] += sum(not step.digests & asked for step in seen.looked)
+    if not asked:
+        counts["needless"] += len(seen.reused)
     return counts
 
 

@@ -117,6 +117,8 @@ def read_catalogue(path: Path) -> tuple[Card, ...]:
         tools = TypeAdapter(list[_Tool]).validate_json(_text(path))
     except ValidationError as error:
         raise BadInput(_first(error), part=str(path)) from error
+    if not tools:
+        raise BadInput("lists no tools", part=str(path), remedy="Give at least one tool")
     return tuple(tool.card() for tool in tools)
 
 

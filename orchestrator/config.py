@@ -40,7 +40,7 @@ class ControllerTable(_Table):
     kind: Literal["hybrid", "fitted", "exemplar", "llm"] = "hybrid"
     margin: float = Field(default=0.0, ge=0, le=1)
     """Hybrid: below this margin of the router the LLM decides between the candidates."""
-    ask_below: float = Field(default=0.1, ge=0, le=1)
+    ask_below: float = Field(default=0.0, ge=0, le=1)
     """Below this margin the person is asked which of two meanings is meant; 0 never asks."""
 
 

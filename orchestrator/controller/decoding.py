@@ -31,7 +31,9 @@ class Decoder:
         self.names = tuple(card.name for card in cards)
         self.columns = (*self.names, *map(output_head, OUTPUTS), REUSE)
         self._consumes = {card.name: frozenset(card.consumes) & MEDIA for card in cards}
-        self._decisions = tuple(dict.fromkeys(decisions))
+        # The order of steps is the planner's: the same specialists in another order are the same meaning.
+        distinct = {(frozenset(d.steps), frozenset(d.outputs), d.reuse): d for d in decisions}
+        self._decisions = tuple(distinct.values())
         self._rows = np.array([self.row(decision) for decision in self._decisions])
 
     def row(self, decision: Decision) -> np.ndarray:

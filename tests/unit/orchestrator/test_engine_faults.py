@@ -182,7 +182,7 @@ async def test_what_another_specialist_found_is_its_own_evidence(open_engine: Op
         second = await collect(session.send("What animal is this?", images=[picture]))
     assert one(first, TurnFinished).calls == ("spare",)
     assert one(first, StepFinished).specialist == "spare"
-    assert one(second, TurnFinished).text == "A cat."
+    assert "vision" in one(second, TurnFinished).calls
 
 
 async def test_an_interruption_while_the_reply_is_remembered_keeps_what_was_heard(open_engine: Open) -> None:

@@ -46,6 +46,7 @@ def looked(*steps: Perceived, held: frozenset[str] = frozenset()) -> Seen:
         ),
         (Turn("and it?", looks=(PAGE,)), replace(NOTHING, asked=True), {"needed": 1, "asked": 1}),
         (Turn("thanks"), looked(READ_A, held=A), {"made": 1, "needless": 1}),
+        (Turn("thanks"), replace(NOTHING, reused=(READ_A,), held=A), {"needless": 1}),
         (Turn("thanks"), replace(NOTHING, held=A), {}),
     ],
 )
