@@ -13,6 +13,7 @@ from orchestrator.controller.exemplars import Decision
 from orchestrator.controller.request import Request, request
 from orchestrator.controller.route import Route, controls_of, decision_of
 from orchestrator.door import Door
+from orchestrator.doubt import answered, is_question
 from orchestrator.events import Corrected
 from orchestrator.history import Exchange, without_findings
 from orchestrator.plan import SPEAKS
@@ -53,7 +54,11 @@ async def take_up(context: TurnContext, perceived: Perceived) -> Perceived:
     another decision than was taken, or when what was taken came from memory and must be looked at anew.
     """
     last = context.last
-    if last is None or perceived.new or perceived.refused or not cues.may_object(context.text):
+    if last is None or perceived.new or perceived.refused:
+        return perceived
+    if is_question(last.reply):
+        return await _answered(context, perceived, last)
+    if not cues.may_object(context.text):
         return perceived
     before = await _decision(context, last)
     done = _aloud(before) if last.served.spoken else before
@@ -61,8 +66,7 @@ async def take_up(context: TurnContext, perceived: Perceived) -> Perceived:
         return perceived
     words = _words(last.request)
     text = composed(words, context.text)
-    asked = _request(last, text)
-    chosen = await _route(context, asked)
+    chosen = await _wanted(context, last, before, text)
     wanted = decision_of(chosen.controls)
     anew = bool(last.served.reused) or (cues.wants_anew(context.text) and bool(last.served.records))
     same = _alike(wanted, before)
@@ -83,17 +87,29 @@ async def take_up(context: TurnContext, perceived: Perceived) -> Perceived:
             unwanted=unwanted,
         )
     )
+    again = _again(perceived, last, text, chosen)
+    return replace(again, words=words, unwanted=frozenset(unwanted), hushed=hushed)
+
+
+def _again(perceived: Perceived, last: Exchange, text: str, chosen: Route) -> Perceived:
+    """The last request with its attachments, under these words and by this route."""
     media = _attached(last.request)
     kinds = {part.kind for part in media}
-    return replace(
-        perceived,
-        parts=(text_part(text), *media, *(p for p in perceived.parts[1:] if p.kind not in kinds)),
-        new=len(media),
-        words=words,
-        chosen=chosen,
-        unwanted=frozenset(unwanted),
-        hushed=hushed,
-    )
+    earlier = (part for part in perceived.parts[1:] if part.kind not in kinds)
+    return replace(perceived, parts=(text_part(text), *media, *earlier), new=len(media), chosen=chosen)
+
+
+async def _answered(context: TurnContext, perceived: Perceived, last: Exchange) -> Perceived:
+    """The request that was asked about, served as the answer says: by its place ("the second"), or as the
+    surer of the answer by itself and the request with the answer behind it."""
+    text = composed(_words(last.request), context.text)
+    before = await _route(context, _request(last, _words(last.request)))
+    offered = [decision_of(controls) for controls, _ in before.candidates[:2]]
+    meant = answered(context.text, offered) if len(offered) == len(("first", "second")) else None
+    if meant is not None:
+        return _again(perceived, last, text, Route(controls_of(meant), "your answer"))
+    routes = [await _route(context, _request(last, words)) for words in (text, context.text)]
+    return _again(perceived, last, text, max(routes, key=lambda route: route.margin))
 
 
 def composed(words: str, correction: str) -> str:
@@ -107,6 +123,36 @@ async def _decision(context: TurnContext, last: Exchange) -> Decision:
     if last.served.controls:
         return decision_of(control.parse(" ".join(last.served.controls)).controls)
     return decision_of((await _route(context, _request(last, _words(last.request)))).controls)
+
+
+async def _wanted(context: TurnContext, last: Exchange, before: Decision, text: str) -> Route:
+    """What is wanted instead: what was done less what the words refuse ("don't say it aloud"); else the route
+    of the request with the correction behind it, or of the correction by itself, whichever is the surer one
+    that changes anything."""
+    left = _less(before, context.text)
+    if left is not None:
+        return Route(controls_of(left), "what was refused left out")
+    together = await _route(context, _request(last, text))
+    if cues.wants_anew(context.text) and _alike(decision_of(together.controls), before):
+        return together  # the same once more, with more care
+    alone = await _route(context, _request(last, context.text))
+    changing = [r for r in (together, alone) if not _alike(decision_of(r.controls), before)]
+    return max(changing, key=lambda route: route.margin, default=together)
+
+
+def _less(decision: Decision, words: str) -> Decision | None:
+    """The decision without speech or picture where the words refuse it; None where they do not, or where
+    they ask for something else besides."""
+    refused = {
+        output: name
+        for name, output in ((SPEAKS, "speech"), ("imagegen", IMAGE))
+        if name in decision.steps and cues.refuses(words, Decision((name,)))
+    }
+    steps = tuple(name for name in decision.steps if name not in refused.values())
+    if not refused or not steps:
+        return None
+    outputs = tuple(output for output in decision.outputs if output not in refused)
+    return replace(decision, steps=steps, outputs=outputs or (TEXT,))
 
 
 async def _route(context: TurnContext, asked: Request) -> Route:

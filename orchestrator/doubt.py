@@ -7,6 +7,7 @@ meanings would do visibly different things.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from orchestrator.controller.exemplars import Decision
@@ -31,6 +32,24 @@ _WITHOUT = "answer from what we have"
 def is_question(text: str) -> bool:
     """Whether this is what was asked back before."""
     return text.startswith(_OPENING)
+
+
+def answered(text: str, meanings: Sequence[Decision]) -> Decision | None:
+    """The meaning that an answer to the question chooses by its place ("the second", "both"), if it does.
+
+    `meanings` are the two that were offered, in their order.
+    """
+    first, second = meanings
+    words = set(re.findall(r"[a-z0-9]+", text.casefold()))
+    if words & {"both", "all"}:
+        steps = tuple(dict.fromkeys((*first.steps, *second.steps)))
+        outputs = tuple(dict.fromkeys((*first.outputs, *second.outputs)))
+        return Decision(steps, outputs, first.reuse and second.reuse)
+    if words & {"first", "former", "1", "1st"}:
+        return first
+    if words & {"second", "latter", "2", "2nd", "other"}:
+        return second
+    return None
 
 
 def question(chosen: Route, below: float) -> str:

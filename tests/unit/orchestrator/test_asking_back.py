@@ -30,7 +30,7 @@ class Torn:
 
 
 async def turns(
-    tmp_path: Path, picture: Path, *, speak: bool = False, below: float = 0.1
+    tmp_path: Path, picture: Path, *, speak: bool = False, below: float = 0.1, answer: str = "hm"
 ) -> list[list[Event]]:
     """Two turns about a picture."""
     config = Config.model_validate(
@@ -40,7 +40,7 @@ async def turns(
     async with Orchestrator.open(config, runtime=runtime, controller=Torn()) as orchestrator:
         session = orchestrator.session("s")
         first = await collect(session.send("the sign", images=[picture], speak=speak))
-        return [first, await collect(session.send("the words", speak=speak))]
+        return [first, await collect(session.send(answer, speak=speak))]
 
 
 async def test_a_toss_up_is_asked_back_and_nothing_runs(tmp_path: Path, picture: Path) -> None:
@@ -54,6 +54,17 @@ async def test_a_toss_up_is_asked_back_and_nothing_runs(tmp_path: Path, picture:
     assert not [event for event in first if isinstance(event, StepStarted)]
     # Nobody is asked twice in a row: the better guess is tried.
     assert one(second, TurnFinished).calls == ("vision",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "calls"),
+    [("the second one", {"ocr"}), ("The first!", {"vision"}), ("both please", {"vision", "ocr"})],
+)
+async def test_an_answer_by_its_place_serves_the_request_before(
+    tmp_path: Path, picture: Path, answer: str, calls: set[str]
+) -> None:
+    _, second = await turns(tmp_path, picture, answer=answer)
+    assert set(one(second, TurnFinished).calls) == calls
 
 
 async def test_where_speech_is_wanted_the_question_is_spoken(tmp_path: Path, picture: Path) -> None:

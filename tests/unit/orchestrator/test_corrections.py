@@ -268,3 +268,29 @@ async def test_a_message_that_cannot_object_is_routed_once(open_engine: Open) ->
         passing._services = replace(passing._services, controller=Counting())
         await collect(passing.send("Who is the mayor of Paris"))
     assert routed == ["Who is the mayor of Paris"]
+
+
+@pytest.mark.parametrize(
+    "said", ["no, read the text", "No, read the text.", "not that, read the text please"]
+)
+async def test_how_politely_it_is_said_makes_no_difference(
+    open_engine: Open, picture: Path, said: str
+) -> None:
+    async with open_engine() as orchestrator:
+        session = orchestrator.session("s")
+        first = await collect(session.send("What animal is this?", images=[picture]))
+        assert "vision" in one(first, TurnFinished).calls
+        events = await collect(session.send(said))
+        assert one(events, Corrected).of == 1
+        assert "ocr" in one(events, TurnFinished).calls
+
+
+async def test_what_is_refused_is_left_out_and_the_rest_done_again(open_engine: Open, picture: Path) -> None:
+    async with open_engine() as orchestrator:
+        session = orchestrator.session("s")
+        first = await collect(session.send("What does this page say? Read it to me.", images=[picture]))
+        assert "tts" in [step.specialist for step in one(first, Planned).plan.steps]
+        events = await collect(session.send("don't say it aloud"))
+        planned = one(events, Planned).plan
+        assert [step.specialist for step in planned.steps] == ["ocr"]
+        assert planned.outputs == ("text",)
