@@ -21,7 +21,7 @@ def test_a_timed_call_is_what_the_next_command_plans_with(antiphon: Run) -> None
     assert planned["tradeoffs"] == []
     told = antiphon("plan", "What is the capital of Spain?", "--within", "0.01").stdout
     assert "nothing answers sooner" in told
-    assert "says      This takes longer than the 0.01 seconds allowed." in told
+    assert "This takes longer than the 0.01 seconds allowed." in told
 
 
 def test_limits_that_cannot_be_are_named(antiphon: Run) -> None:

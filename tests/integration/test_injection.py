@@ -51,7 +51,7 @@ async def test_a_chat_model_that_routes_is_told_nothing_of_what_was_read(setting
     few = {"text file": injection.WRITTEN["text file"]}
     routing = await injection.put_to_model(settings, attempts("control-4"), few)
     assert routing.asked > 0
-    assert routing.with_controls == routing.with_words == 0
+    assert routing.with_controls == routing.told_otherwise == 0
     assert [tried for tried in routing.tried if tried.changed] == []
 
 
