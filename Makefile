@@ -29,7 +29,7 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/antiphon models pull
-	@for bench in benchmarks/*.py kernels/*/bench.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	@for bench in benchmarks/*.py kernels/*/bench.py; do echo "== $$bench"; PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
 
 setup: $(READY)
 
