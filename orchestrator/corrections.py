@@ -126,33 +126,32 @@ async def _decision(context: TurnContext, last: Exchange) -> Decision:
 
 
 async def _wanted(context: TurnContext, last: Exchange, before: Decision, text: str) -> Route:
-    """What is wanted instead: what was done less what the words refuse ("don't say it aloud"); else the route
-    of the request with the correction behind it, or of the correction by itself, whichever is the surer one
-    that changes anything."""
-    left = _less(before, context.text)
-    if left is not None:
-        return Route(controls_of(left), "what was refused left out")
+    """What is wanted instead: what was done less what the words refuse ("don't say it aloud"), if they ask
+    for nothing besides; else the route of the request with the correction behind it, or of the correction by
+    itself, whichever is the surer one that changes anything, without what is refused."""
     together = await _route(context, _request(last, text))
-    if cues.wants_anew(context.text) and _alike(decision_of(together.controls), before):
+    meant = decision_of(together.controls)
+    left = _less(before, context.text)
+    if left != before and set(meant.steps) <= set(before.steps):
+        return Route(controls_of(left), "what was refused left out")
+    if cues.wants_anew(context.text) and _alike(meant, before):
         return together  # the same once more, with more care
     alone = await _route(context, _request(last, context.text))
     changing = [r for r in (together, alone) if not _alike(decision_of(r.controls), before)]
-    return max(changing, key=lambda route: route.margin, default=together)
+    chosen = max(changing, key=lambda route: route.margin, default=together)
+    decision = decision_of(chosen.controls)
+    less = _less(decision, context.text)
+    return chosen if less == decision else replace(chosen, controls=controls_of(less))
 
 
-def _less(decision: Decision, words: str) -> Decision | None:
-    """The decision without speech or picture where the words refuse it; None where they do not, or where
-    they ask for something else besides."""
-    refused = {
-        output: name
-        for name, output in ((SPEAKS, "speech"), ("imagegen", IMAGE))
-        if name in decision.steps and cues.refuses(words, Decision((name,)))
-    }
-    steps = tuple(name for name in decision.steps if name not in refused.values())
-    if not refused or not steps:
-        return None
-    outputs = tuple(output for output in decision.outputs if output not in refused)
-    return replace(decision, steps=steps, outputs=outputs or (TEXT,))
+def _less(decision: Decision, words: str) -> Decision:
+    """The decision without the speech or the picture that the words refuse; never without any step."""
+    for name, output in ((SPEAKS, "speech"), ("imagegen", IMAGE)):
+        steps = tuple(step for step in decision.steps if step != name)
+        if steps and steps != decision.steps and cues.refuses(words, Decision((name,))):
+            outputs = tuple(made for made in decision.outputs if made != output)
+            decision = replace(decision, steps=steps, outputs=outputs or (TEXT,))
+    return decision
 
 
 async def _route(context: TurnContext, asked: Request) -> Route:

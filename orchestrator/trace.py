@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import control
-from orchestrator.controller.exemplars import Exemplar, built_in, from_card
+from orchestrator.controller.exemplars import Exemplar, core, from_card
 from orchestrator.controller.request import Request
 from orchestrator.controller.route import Route, controls_of, decision_of
 from orchestrator.events import Asked, HitSummary, StepEstimate
@@ -252,7 +252,7 @@ def _serves(text: str, asked: Request, cards: Sequence[Card]) -> str:
 @cache
 def _by_text() -> Mapping[str, list[Exemplar]]:
     known: dict[str, list[Exemplar]] = {}
-    for exemplar in built_in():
+    for exemplar in core():
         known.setdefault(exemplar.request.text, []).append(exemplar)
     return known
 

@@ -7,13 +7,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from orchestrator.controller.lines import packaged, read_values
 from orchestrator.controller.request import Request
 from specialists.base import Card
-from specialists.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +34,12 @@ class Catalogue:
 @cache
 def built_in() -> tuple[Catalogue, ...]:
     """The catalogues that come with Antiphon: worlds of tools that none of its specialists is from."""
-    text = files("orchestrator.controller").joinpath("catalogues.jsonl").read_text(encoding="utf-8")
-    return tuple(from_json(json.loads(line)) for line in text.splitlines())
+    return packaged("catalogues.jsonl", from_json)
 
 
 def read(path: Path) -> tuple[Catalogue, ...]:
     """The catalogues of a file of JSON lines. Raises BadInput, which names the line."""
-    found = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read: {error}", part=str(path)) from error
-    for number, line in enumerate(lines, start=1):
-        try:
-            found.append(from_json(json.loads(line)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadInput(
-                f"not a catalogue: {type(error).__name__} {error}",
-                part=f"{path} line {number}",
-                remedy="A line has name, tools and requests",
-            ) from error
-    return tuple(found)
+    return read_values(path, from_json, "a catalogue", "A line has name, tools and requests")
 
 
 def digest(catalogues: Iterable[Catalogue]) -> str:

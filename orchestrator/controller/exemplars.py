@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from orchestrator.controller.lines import packaged, read_values
 from orchestrator.controller.request import Request, Said
 from specialists.base import Card
 from specialists.content import TEXT
@@ -43,39 +43,22 @@ class Exemplar:
 @cache
 def built_in() -> tuple[Exemplar, ...]:
     """All exemplars that come with Antiphon."""
-    return core() + tuple(exemplar for name in MORE for exemplar in _packaged(name))
+    return core() + tuple(exemplar for name in MORE for exemplar in packaged(name, from_json))
 
 
 @cache
 def core() -> tuple[Exemplar, ...]:
     """Those of every sort in few words: enough to tell a new Card from the rest, and quick to learn."""
-    return _packaged(CORE)
-
-
-def _packaged(name: str) -> tuple[Exemplar, ...]:
-    text = files("orchestrator.controller").joinpath(name).read_text(encoding="utf-8")
-    return tuple(from_json(json.loads(line)) for line in text.splitlines())
+    return packaged(CORE, from_json)
 
 
 def read(path: Path) -> tuple[Exemplar, ...]:
     """The exemplars of a file of JSON lines. Raises BadInput, which names the line."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"cannot be read: {error}", part=str(path)) from error
-    found = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            found.append(from_json(json.loads(line)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadInput(
-                f"not an exemplar: {type(error).__name__} {error}",
-                part=f"{path} line {number}",
-                remedy="A line has text, attachments, history, steps, optional, outputs and reuse",
-            ) from error
+    remedy = "A line has text, attachments, history, steps, optional, outputs and reuse"
+    found = read_values(path, from_json, "an exemplar", remedy)
     if not found:
         raise BadInput("holds no exemplars", part=str(path))
-    return tuple(found)
+    return found
 
 
 def digest(exemplars: Iterable[Exemplar]) -> str:

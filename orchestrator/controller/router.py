@@ -32,7 +32,7 @@ FOLDER = Path(__file__).parent / "fitted"
 WEIGHTS, CONSTANTS, CLAIMS, VOCABULARY = "router.onnx", "router.npz", "router.json", "tokenizer.json"
 
 FAMILIAR = 0.5
-"""With a smaller share of its specialists registered, the router is in foreign parts and keeps out."""
+"""With a smaller share of its specialists registered, the router is in foreign parts and goes by Cards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Claims:
     """What a router says of itself. `decisions` names its heads in order: specialists, outputs, reuse.
 
     `combinations` are the whole decisions it has seen and may take. `temperature` and `biases`, one a
-    decision, turn logits into scores. `exemplars` and `catalogues` are
-    digests of what it was made of; it learned from `fitted` of the exemplars, `held_out` were kept back:
-    `right` and `steps` are the shares of these that it decided wholly right, and whose steps it got right.
+    decision, turn logits into scores. `exemplars` and `catalogues` are digests of what it was made of; it
+    learned from `fitted` of the exemplars, `held_out` were kept back: `right` and `steps` are the shares of
+    these that it decided wholly right, and whose steps it got right, without a second opinion.
     """
 
     decisions: tuple[str, ...]
@@ -99,7 +99,6 @@ class FittedRouter:
         self._heads = EncoderHeads(
             folder / WEIGHTS, folder / CONSTANTS, folder / VOCABULARY, self.claims.tokens
         )
-
         self._read: Callable[[tuple[tuple[str, ...], ...]], Offers] = lru_cache(maxsize=8)(self._heads.offers)
         self._reading = Lock()
 
@@ -141,7 +140,6 @@ def decode(
 
 INWARD = frozenset(("vector",))
 """Kinds that nobody is given: a Card that makes nothing else serves other parts of us, not requests."""
-
 
 SECOND_OPINION = 0.3
 """The weight of kernel ridge beside the router: they err on different requests. The exemplars that were kept

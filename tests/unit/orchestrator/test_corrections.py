@@ -294,3 +294,15 @@ async def test_what_is_refused_is_left_out_and_the_rest_done_again(open_engine: 
         planned = one(events, Planned).plan
         assert [step.specialist for step in planned.steps] == ["ocr"]
         assert planned.outputs == ("text",)
+
+
+async def test_what_is_refused_gives_way_to_what_is_asked_for_besides(
+    open_engine: Open, picture: Path
+) -> None:
+    async with open_engine() as orchestrator:
+        session = orchestrator.session("s")
+        await collect(session.send("What does this page say? Read it to me.", images=[picture]))
+        events = await collect(session.send("no, don't say it aloud, translate it into French"))
+        steps = [step.specialist for step in one(events, Planned).plan.steps]
+        assert "chat" in steps
+        assert "tts" not in steps
