@@ -1,7 +1,8 @@
 """Our own share of a turn: everything but the specialists, p50 and p95 over many turns.
 
-The specialists are scripted and answer at once, so what is left is the graph, routing with the real
-encoder, planning, memory and the log on disk. The baseline is the same specialist called directly.
+The specialist is scripted and answers at once; where a turn calls the memory specialist too, that call does
+not count. What is left is the graph, routing with the real encoder, planning, recall and the log on disk. The
+baseline is the same specialist called directly.
 
     python benchmarks/turn.py
 """
@@ -43,7 +44,7 @@ async def measure(folder: Path) -> None:
                 if isinstance(event, Routed):
                     route.append(event.seconds)
                 if isinstance(event, TurnFinished):
-                    own.append(event.timings["total"])
+                    own.append(event.timings["own"])
                     for name, seconds in event.timings.items():
                         nodes.setdefault(name, []).append(seconds)
     direct = []

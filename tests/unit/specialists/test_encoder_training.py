@@ -117,3 +117,12 @@ def test_files_that_are_no_model_are_refused(start: Path, tmp_path: Path) -> Non
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(BadConfig, match="not a fitted encoder"):
         EncoderHeads(tmp_path / "model.onnx", tmp_path / "model.npz", start / "tokenizer.json", 16)
+
+
+def test_of_two_runs_there_is_a_mean_as_well(start: Path) -> None:
+    trainer = RouterTrainer(start, 2, Recipe(epochs=1, batch=8, tokens=16, seeds=(0, 1)))
+    one, other, mean = trainer.fit(rows()[:8], [], plainly, lambda *_: None)
+    assert not np.array_equal(one["heads.weight"], other["heads.weight"])
+    np.testing.assert_allclose(
+        mean["heads.weight"], (one["heads.weight"] + other["heads.weight"]) / 2, atol=1e-7
+    )
