@@ -30,8 +30,8 @@ from orchestrator.controller.build import by_example
 from orchestrator.controller.corrected import ALIKE, Alike, fitting, nearest
 from orchestrator.controller.exemplars import Decision, Exemplar, read
 from orchestrator.controller.request import Request, Said
-from orchestrator.controller.route import controls_of, decision_of
-from orchestrator.corrections import composed
+from orchestrator.controller.route import Route, controls_of, decision_of
+from orchestrator.corrections import composed, instead
 from orchestrator.recall import CARD as MEMORY
 from orchestrator.vectors import cached
 from specialists.base import Card
@@ -42,7 +42,7 @@ from specialists.registry import build
 DATA = Path(__file__).parent / "data"
 THRESHOLDS = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
 
-Decide = Callable[[Request], Decision]
+Decide = Callable[[Request], Route]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def turns(decide: Decide) -> None:
         kinds = tuple(before["attachments"])
         done = Decision(tuple(before["steps"]), tuple(before["outputs"]))
         asked = Request(composed(before["text"], line["text"]), kinds)
-        anew = decide(asked)
+        by_itself = decide(Request(line["text"], kinds))
+        anew = decision_of(instead(line["text"], done, decide(asked), by_itself).controls)
         differs = set(anew.steps) != set(done.steps) or set(anew.outputs) != set(done.outputs)
         asked_back = before["reply"].rstrip().endswith("?")
         taken = cues.objects(line["text"], done, asked_back=asked_back) and differs
@@ -86,7 +87,7 @@ def turns(decide: Decide) -> None:
             asked, Decision(tuple(line["steps"]), tuple(line["outputs"])), tuple(line["optional"])
         )
         said = (Said("user", before["text"], kinds),)
-        ordinary = decide(Request(line["text"], (), said))
+        ordinary = decision_of(decide(Request(line["text"], (), said)).controls)
         found["ordinary"] += fits(ordinary, wanted)
         found["recognised"] += taken
         found["right"] += fits(anew if taken else ordinary, wanted)
@@ -112,10 +113,10 @@ def asked(decide: Decide) -> tuple[list[Asked], dict[str, Exemplar]]:
             decision = Decision(tuple(line["steps"]), tuple(line["outputs"]))
             wanted = Exemplar(request, decision, tuple(line["optional"]))
         group = "paraphrases" if line["same"] else "neighbours"
-        requests.append(Asked(group, wanted, decide(request)))
+        requests.append(Asked(group, wanted, decision_of(decide(request).controls)))
     for name, exemplar in held_out.items():
         if name not in corrected:
-            requests.append(Asked("others", exemplar, decide(exemplar.request)))
+            requests.append(Asked("others", exemplar, decision_of(decide(exemplar.request).controls)))
     return requests, corrected
 
 
@@ -171,15 +172,15 @@ def main() -> None:
     controller = by_example(settings.controller, embed)
     cards = (*build(models, settings.specialists, settings.limits).cards(), MEMORY)
 
-    def decide(request: Request) -> Decision:
-        return decision_of(controller.decide(request, cards).controls)
+    def decide(request: Request) -> Route:
+        return controller.decide(request, cards)
 
     turns(decide)
     requests, corrected = asked(decide)
     alike = Alike(found.encode)
     print("\nAll of them corrected: ", end="")
     thresholds(requests, [correction(e) for e in corrected.values()], alike, cards)
-    wrong = {k: e for k, e in corrected.items() if not fits(decide(e.request), e)}
+    wrong = {k: e for k, e in corrected.items() if not fits(decision_of(decide(e.request).controls), e)}
     print("\nThose corrected that the router gets wrong: ", end="")
     thresholds(requests, [correction(e) for e in wrong.values()], alike, cards)
 

@@ -126,21 +126,27 @@ async def _decision(context: TurnContext, last: Exchange) -> Decision:
 
 
 async def _wanted(context: TurnContext, last: Exchange, before: Decision, text: str) -> Route:
-    """What is wanted instead: what was done less what the words refuse ("don't say it aloud"), if they ask
-    for nothing besides; else the route of the request with the correction behind it, or of the correction by
-    itself, whichever is the surer one that changes anything, without what is refused."""
-    together = await _route(context, _request(last, text))
+    together, alone = [await _route(context, _request(last, words)) for words in (text, context.text)]
+    return instead(context.text, before, together, alone)
+
+
+def instead(words: str, before: Decision, together: Route, alone: Route) -> Route:
+    """What the words of a correction want instead of what was done `before`.
+
+    That is what was done less what the words refuse ("don't say it aloud"), if they ask for nothing besides;
+    else the route of the request with the correction behind it (`together`) or of the correction by itself
+    (`alone`), whichever is the surer one that changes anything, without what is refused.
+    """
     meant = decision_of(together.controls)
-    left = _less(before, context.text)
+    left = _less(before, words)
     if left != before and set(meant.steps) <= set(before.steps):
         return Route(controls_of(left), "what was refused left out")
-    if cues.wants_anew(context.text) and _alike(meant, before):
+    if cues.wants_anew(words) and _alike(meant, before):
         return together  # the same once more, with more care
-    alone = await _route(context, _request(last, context.text))
-    changing = [r for r in (together, alone) if not _alike(decision_of(r.controls), before)]
+    changing = [route for route in (together, alone) if not _alike(decision_of(route.controls), before)]
     chosen = max(changing, key=lambda route: route.margin, default=together)
     decision = decision_of(chosen.controls)
-    less = _less(decision, context.text)
+    less = _less(decision, words)
     return chosen if less == decision else replace(chosen, controls=controls_of(less))
 
 

@@ -368,7 +368,7 @@ def _steps(rows: Sequence[Row], shelves: Sequence[Shelf], recipe: Recipe) -> int
 def _rate(step: int, steps: int) -> float:
     """A short warm-up, then down to nothing in a straight line."""
     warm = max(1, steps // 10)
-    return (step + 1) / warm if step < warm else max(0.0, (steps - step) / (steps - warm))
+    return (step + 1) / warm if step < warm else max(0.0, (steps - step) / max(1, steps - warm))
 
 
 def _batches(rows: Sequence[Row], size: int, rng: random.Random) -> list[list[Row]]:
