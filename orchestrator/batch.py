@@ -8,6 +8,7 @@ where a step has "params" as well when the request names arguments for it.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +120,11 @@ def read_catalogue(path: Path) -> tuple[Card, ...]:
         raise BadInput(_first(error), part=str(path)) from error
     if not tools:
         raise BadInput("lists no tools", part=str(path), remedy="Give at least one tool")
+    twice = [name for name, count in Counter(tool.name for tool in tools).items() if count > 1]
+    if twice:
+        raise BadInput(
+            f"lists {twice[0]!r} twice", part=str(path), remedy="Give every tool a name of its own"
+        )
     return tuple(tool.card() for tool in tools)
 
 

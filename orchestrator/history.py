@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.control import WAIT
+from orchestrator.controller.request import ANSWERED
 from orchestrator.events import (
     Corrected,
     Event,
@@ -17,10 +18,6 @@ from orchestrator.events import (
     TurnStarted,
 )
 from specialists.content import TEXT, Message, message
-
-ANSWERED = "It says what you asked about, and a little more than that, in plain words."
-"""What stands for every answer of the assistant before a controller. The fitted router is used to answers:
-with none at all it looks again at what was answered, even when it is thanked."""
 
 
 @dataclass(frozen=True, slots=True)

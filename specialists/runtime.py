@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from specialists.answers import Answer, in_our_words
 from specialists.base import Card, Chunk, Specialist, Task
 from specialists.errors import (
     AntiphonError,
+    BadConfig,
     BadInput,
     DeadlineExceeded,
     SpecialistFailed,
@@ -23,6 +25,8 @@ from specialists.errors import (
 
 GRACE = 2.0
 """Seconds a call may take to stop once it is told to. Then its caller goes on without it."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 _log = logging.getLogger("antiphon")
 
@@ -93,8 +97,17 @@ class LocalRuntime:
             self.add(specialist)
 
     def add(self, specialist: Specialist) -> None:
-        """Register a specialist under its Card's name; one of the same name is replaced."""
+        """Register a specialist under its Card's name; one of the same name is replaced.
+
+        Raises BadConfig for a name that no control token can carry.
+        """
         card = specialist.card
+        if not _NAME.fullmatch(card.name):
+            raise BadConfig(
+                "the name of a specialist has letters, digits, `.`, `_` and `-` only",
+                part=f"specialist {card.name!r:.60}",
+                remedy="Give its Card another name",
+            )
         self._specialists[card.name] = specialist
         self._health[card.name] = Health("idle" if card.available else "unavailable", card.remedy)
 

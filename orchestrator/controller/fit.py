@@ -20,6 +20,7 @@ from orchestrator.controller.decoding import OUTPUTS, REUSE, output_head
 from orchestrator.controller.exemplar import as_route
 from orchestrator.controller.exemplars import Decision, Exemplar, canonical, digest
 from orchestrator.controller.measure import Measured, measure, right
+from orchestrator.controller.request import without_answers
 from orchestrator.controller.route import controls_of, decision_of
 from orchestrator.controller.router import (
     CONSTANTS,
@@ -209,7 +210,9 @@ def _row(exemplar: Exemplar, names: Sequence[str]) -> Row:
     weights = [OPTIONAL[1] if name in exemplar.optional else 1.0 for name in names]
     targets += [float(name in decision.outputs) for name in OUTPUTS]
     targets.append(float(decision.reuse or "memory" in decision.steps))
-    return Row(*segments(exemplar.request), tuple(targets), (*weights, *(1.0 for _ in OUTPUTS), 1.0))
+    first, second = segments(exemplar.request)
+    _, instead = segments(without_answers(exemplar.request))
+    return Row(first, second, tuple(targets), (*weights, *(1.0 for _ in OUTPUTS), 1.0), instead)
 
 
 def _shelf(catalogue: Catalogue) -> Shelf:

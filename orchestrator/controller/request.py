@@ -17,6 +17,9 @@ MAX_WORDS = 400
 MAX_CHARACTERS = 8000
 """The same in characters: not everybody puts spaces between words."""
 
+ANSWERED = "[answer]"
+"""What stands for an answer of the assistant before a controller that must not read it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -64,6 +67,12 @@ def inert(asked: Request) -> Request:
     """The request with control syntax made inert, long texts cut, and nothing that no file can hold."""
     history = tuple(replace(said, text=_plain(said.text)) for said in asked.history)
     return replace(asked, text=_plain(asked.text), history=history)
+
+
+def without_answers(asked: Request) -> Request:
+    """The request with `ANSWERED` in place of every answer of the assistant."""
+    history = (replace(said, text=ANSWERED) if said.role == "assistant" else said for said in asked.history)
+    return replace(asked, history=tuple(history))
 
 
 def _plain(text: str) -> str:

@@ -70,7 +70,9 @@ class Claims:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             claims = cls(**{**values, **_tuples(values)})
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except KeyError as error:
+            raise BadConfig(f"lacks {error}", part=str(path), remedy=REMEDY) from error
+        except (OSError, ValueError, TypeError) as error:
             raise BadConfig(f"no fitted router: {error}", part=str(path), remedy=REMEDY) from error
         if claims.text_form != text_form.VERSION:
             raise BadConfig("was fitted to another form of requests", part=str(path), remedy=REMEDY)

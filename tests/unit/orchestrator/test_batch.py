@@ -161,3 +161,11 @@ def test_a_bad_catalogue_is_named(tmp_path: Path) -> None:
     path.write_text('[{"name": "x", "description": "no kinds"}]')
     with pytest.raises(BadInput, match="consumes"):
         read_catalogue(path)
+
+
+def test_a_tool_that_is_listed_twice_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "tools.json"
+    tool = {"name": "trim", "description": "Cuts", "consumes": ["audio"], "produces": ["audio"]}
+    path.write_text(json.dumps([tool, tool]))
+    with pytest.raises(BadInput, match="'trim' twice"):
+        read_catalogue(path)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from orchestrator.controller.request import ANSWERED
 from orchestrator.events import Event, Heard, TurnFinished, TurnStarted
-from orchestrator.history import ANSWERED, History, without_findings
+from orchestrator.history import History, without_findings
 from specialists.content import IMAGE, TEXT, BlobRef, Message, Part, message, text_part
 
 

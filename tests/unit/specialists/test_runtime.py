@@ -14,6 +14,7 @@ from specialists.base import Card, Chunk, Specialist, Task
 from specialists.content import Anchor, Box, Span
 from specialists.errors import (
     AntiphonError,
+    BadConfig,
     BadInput,
     DeadlineExceeded,
     SpecialistFailed,
@@ -175,6 +176,12 @@ async def test_what_is_not_there_is_named_with_its_remedy() -> None:
     with pytest.raises(UnknownName, match="Registered: gone"):
         await said(runtime, Task("1", "other"))
     assert gone.tasks == []
+
+
+@pytest.mark.parametrize("name", ["", "two words", "x|>", "café"])
+def test_a_name_that_no_control_can_carry_is_refused(name: str) -> None:
+    with pytest.raises(BadConfig, match="name of a specialist"):
+        LocalRuntime().add(Scripted(card(name), words("x")))
 
 
 async def test_health_counts_what_happened() -> None:

@@ -1,4 +1,4 @@
-"""A sentence encoder of three words with random weights, as Hugging Face writes one."""
+"""A sentence encoder of three words with the same random weights every time, as Hugging Face writes one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ def make_encoder(folder: Path) -> Path:
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
     from tokenizers.processors import TemplateProcessing
+    from torch import manual_seed
     from transformers import BertConfig, BertModel
 
+    manual_seed(0)
     vocabulary = {word: i for i, word in enumerate(("[PAD]", "[CLS]", "[SEP]", "[UNK]", *WORDS))}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
