@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.control import WAIT
-from orchestrator.controller.request import ANSWERED
 from orchestrator.events import (
     Corrected,
     Event,
+    Forgotten,
     Heard,
     Planned,
     Routed,
@@ -97,6 +97,10 @@ class History:
             )
         if isinstance(event, Heard) and not event.complete:
             return self._replied(event.turn, event.heard)
+        if isinstance(
+            event, Forgotten
+        ):  # its number is not given again, and nothing of it is to be corrected
+            return replace(self, turns=max(self.turns, event.turn), served=None)
         return replace(self, served=_after(self.served, event))
 
     def _replied(self, turn: int, text: str) -> History:
@@ -123,14 +127,8 @@ def _after(served: Served | None, event: Event) -> Served | None:
 
 
 def without_findings(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Earlier messages as a controller may see them: what people wrote, and the kinds of what was attached.
-
-    The words of attached files, and the assistant's, which may repeat a page, a recording or a tool's
-    answer, are data: none of them may steer a route. Every answer reads `ANSWERED`.
-    """
+    """Earlier messages without the words of attached files: these are data, and may not steer a route."""
     return tuple(
-        message("assistant", ANSWERED, *said.media)
-        if said.role == "assistant"
-        else replace(said, parts=tuple(part for part in said.parts if part.kind != TEXT or not part.name))
+        replace(said, parts=tuple(part for part in said.parts if part.kind != TEXT or not part.name))
         for said in messages
     )

@@ -18,6 +18,12 @@ from orchestrator.plan import PartRef, Ref, ResultRef, Step
 from specialists.base import Card
 from specialists.content import TEXT, Kind
 
+LINKED = -0.5
+"""From these log-odds on, a specialist works on another's result: where none is named, most have one."""
+
+SECOND = 1.5
+"""From these on, also beside another one that gives it the same kind."""
+
 LEAST_ASKED = 0.02
 """A specialist that nobody named joins a chain only when the request asks for it at least so much."""
 
@@ -70,10 +76,15 @@ class Linker:
         return self._ordered()
 
     def _take_likely_edges(self) -> None:
-        likely = [edge for edge in self._possible_edges() if self._hints.links.get(edge, 0.0) > 0]
-        for source, target in sorted(likely, key=lambda edge: -self._hints.links[edge]):
-            if not self._leads(target, source):
+        links = self._hints.links
+        likely = [edge for edge in self._possible_edges() if links.get(edge, -math.inf) > LINKED]
+        for source, target in sorted(likely, key=lambda edge: -links[edge]):
+            new = any(not self._comes_from_a_step(target, kind) for kind in self._shared(source, target))
+            if (new or links[source, target] > SECOND) and not self._leads(target, source):
                 self._before[target].append(source)
+
+    def _comes_from_a_step(self, name: str, kind: Kind) -> bool:
+        return any(kind in self._cards[source].produces for source in self._before[name])
 
     def _possible_edges(self) -> Iterable[tuple[str, str]]:
         for source in self._names:

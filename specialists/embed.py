@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from specialists.base import Card, Chunk, Cost, Resources, Specialist, Task
 from specialists.content import TEXT, Anchor, register_kind
 from specialists.errors import BadConfig, BadInput, LimitExceeded
-from specialists.models import DEFAULTS, ModelStore
+from specialists.models import DEFAULTS, ModelStore, default_folder
 from specialists.pool import ModelPool
 from specialists.registry import Setup
 from specialists.threads import in_thread
@@ -17,7 +18,7 @@ from specialists.threads import in_thread
 if TYPE_CHECKING:
     import numpy as np
     from onnxruntime import InferenceSession
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 VECTOR = "vector"
 MEDIA_TYPE = "application/x-f32"
@@ -29,6 +30,24 @@ _TOKENS = 256
 """Longest text the model looks at, in tokens; the rest of a longer one does not count."""
 
 _BATCH = 32
+
+AXES = Path(__file__).parent / "embed_axes.npy"
+"""The main axes of the default model's token states, float16 [384, 64]; `benchmarks/axes.py` makes them."""
+
+_DRAWN = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A text in vectors: one for all of it, and the direction of each of its tokens.
+
+    `vector` is a float32 unit vector [d]. `states` are int8 [n, w], of which only the directions count;
+    `spans` are the characters that each token covers, int32 [n, 2]. Markers of begin and end are left out.
+    """
+
+    vector: np.ndarray
+    states: np.ndarray
+    spans: np.ndarray
 
 
 class TextEncoder:
@@ -65,7 +84,37 @@ class TextEncoder:
         starts = range(0, max(len(texts), 1), _BATCH)
         return np.concatenate([self._encode(texts[at : at + _BATCH]) for at in starts])
 
+    def encode_tokens(self, texts: Sequence[str]) -> list[Encoded]:
+        """The same vectors, and those of the texts' tokens as far as the model looks.
+
+        Tokens lie in fewer dimensions: the main axes of the default model's states (`AXES`), 128 directions
+        drawn at random for any other's.
+        """
+        import numpy as np
+
+        found: list[Encoded] = []
+        for at in range(0, len(texts), _BATCH):
+            rows, states, vectors = self._states(texts[at : at + _BATCH])
+            axes = self._axes(states.shape[-1])
+            for row, state, vector in zip(rows, states, vectors, strict=True):
+                kept = np.array(row.attention_mask, bool) & ~np.array(row.special_tokens_mask, bool)
+                spans = np.array(row.offsets, dtype=np.int32).reshape(-1, 2)
+                found.append(Encoded(vector, _directions(state[kept] @ axes), spans[kept]))
+        return found
+
+    def _axes(self, width: int) -> np.ndarray:
+        import numpy as np
+
+        if self._uris == DEFAULTS["embed"]:
+            return np.load(AXES).astype(np.float32)
+        drawn = np.random.default_rng(0).standard_normal((width, min(width, _DRAWN)))
+        return np.linalg.qr(drawn)[0].astype(np.float32)
+
     def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        return self._states(texts)[2]
+
+    def _states(self, texts: Sequence[str]) -> tuple[list[Encoding], np.ndarray, np.ndarray]:
+        """The texts as tokens, the states of these [n, tokens, width], and unit vectors of the whole."""
         import numpy as np
 
         tokenizer, session = self.load()
@@ -79,7 +128,8 @@ class TextEncoder:
         weights = mask[..., None].astype(np.float32)
         means = (states * weights).sum(axis=1) / weights.sum(axis=1)
         vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
-        return vectors[: len(texts)].astype(np.float32)
+        n = len(texts)
+        return rows[:n], states[:n], vectors[:n].astype(np.float32)
 
     def _read(self) -> tuple[Tokenizer, InferenceSession]:
         from onnxruntime import InferenceSession, SessionOptions
@@ -115,6 +165,14 @@ class TextEncoder:
         raise BadConfig(
             "holds no model.onnx", part=self._uris[0], remedy="Name the ONNX file and the tokenizer.json"
         )
+
+
+def _directions(states: np.ndarray) -> np.ndarray:
+    """Rows in eight bits: each is scaled to its own largest value."""
+    import numpy as np
+
+    largest = np.abs(states).max(axis=1, keepdims=True, initial=1e-9)
+    return np.asarray(np.round(states * (127 / largest)), dtype=np.int8)
 
 
 def _clean(text: str) -> str:
@@ -180,6 +238,11 @@ def encoder(
     if model is None:
         raise BadConfig("names a tokenizer but no model", part="specialists.embed")
     return TextEncoder(models, (str(model),) if tokenizer is None else (str(model), str(tokenizer)), pool)
+
+
+def default_encoder() -> TextEncoder:
+    """The built-in encoder, with its model in the user's cache."""
+    return TextEncoder(ModelStore(default_folder()))
 
 
 def create(setup: Setup) -> Specialist:

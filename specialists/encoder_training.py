@@ -36,16 +36,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Two segments of text with their targets in 0..1, and how much each target counts (0: not at all).
-
-    `instead` is another second segment that serves as well: every epoch takes one or the other.
-    """
+    """Two segments of text with their targets in 0..1, and how much each target counts (0: not at all)."""
 
     first: str
     second: str
     targets: tuple[float, ...]
     weights: tuple[float, ...]
-    instead: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +76,7 @@ class Recipe:
     `seeds` is one run, all side by side, with so many threads each.
     """
 
-    epochs: int = 5
+    epochs: int = 4
     batch: int = 16
     shelf: int = 30
     asks: int = 12
@@ -355,8 +351,7 @@ def _chosen(shelf: Shelf, asks: Sequence[Ask], size: int, rng: random.Random) ->
 
 def _reworded_row(row: Row, vary: Vary, rng: random.Random) -> Row:
     rests_on_history = row.targets[-1] > 0
-    second = row.second if row.instead is None or rng.random() < 0.5 else row.instead
-    first, second = vary(row.first, second, not rests_on_history, rng)
+    first, second = vary(row.first, row.second, not rests_on_history, rng)
     return Row(first, second, row.targets, row.weights)
 
 

@@ -8,10 +8,13 @@ openai:model@url                                  a model behind an OpenAI-compa
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import platformdirs
 
 from specialists import fetch
 from specialists.errors import BadConfig, Unavailable
@@ -166,6 +169,12 @@ class Installed:
     name: str
     path: Path
     size: int
+
+
+def default_folder() -> Path:
+    """Where models lie unless a configuration says otherwise: `$ANTIPHON_MODELS`, or the user's cache."""
+    named = os.environ.get("ANTIPHON_MODELS")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("antiphon")) / "models"
 
 
 class ModelStore:

@@ -19,8 +19,8 @@ from orchestrator.controller.catalogues import Catalogue
 from orchestrator.controller.decoding import OUTPUTS, REUSE, output_head
 from orchestrator.controller.exemplar import as_route
 from orchestrator.controller.exemplars import Decision, Exemplar, canonical, digest
+from orchestrator.controller.matching import match
 from orchestrator.controller.measure import Measured, measure, right
-from orchestrator.controller.request import without_answers
 from orchestrator.controller.route import controls_of, decision_of
 from orchestrator.controller.router import (
     CONSTANTS,
@@ -30,6 +30,7 @@ from orchestrator.controller.router import (
     FittedRouter,
     decode,
 )
+from orchestrator.controller.structure import Weights, learn
 from orchestrator.controller.text_form import VERSION, offers, segments
 from specialists.base import Card
 from specialists.encoder_training import Ask, Recipe, Report, RouterTrainer, Row, Shelf, Vary
@@ -46,6 +47,9 @@ DEFAULT_RECIPE = Recipe()
 
 HELD_OUT = 12
 """One exemplar in so many is kept back: it sets the temperature and measures what the router claims."""
+
+WORLDS_HELD_OUT = 8
+"""And one catalogue in so many: it teaches to tell from all that was matched and linked what is meant."""
 
 OPTIONAL = (0.1, 0.6)
 """Target and weight of a specialist that may be called and need not be: rather no, but its need elsewhere
@@ -95,7 +99,8 @@ def fit(
     trainer = RouterTrainer(folder, len(decisions), recipe)
     rows = [_row(exemplar, names) for exemplar in learned]
     ours = [card for card in cards if card.name in names]
-    shelves = [*map(_shelf, catalogues), *_shared_shelves(learned, ours, catalogues)]
+    taught = [catalogue for catalogue in catalogues if not world_kept_back(catalogue)]
+    shelves = [*map(_shelf, taught), *_shared_shelves(learned, ours, taught)]
     runs = trainer.fit(rows, shelves, _wording(rows), report)
     claims = Claims(
         decisions,
@@ -104,6 +109,7 @@ def fit(
         tokens=recipe.tokens,
         temperature=1.0,
         biases=(0.0,) * len(decisions),
+        structure=Weights(),
         exemplars=digest(exemplars),
         catalogues=worlds.digest(catalogues),
         fitted=len(learned),
@@ -124,7 +130,8 @@ def fit(
             claims.write(place)
             tried.append(_calibrated(claims, _held(FittedRouter(place), exemplars), known))
         best = min(range(len(runs)), key=lambda number: tried[number][1])
-        proven = _proven(tried[best][0], made[best], exemplars, cards)
+        weighed = replace(tried[best][0], structure=structure(FittedRouter(made[best]), catalogues))
+        proven = _proven(weighed, made[best], exemplars, cards)
         shutil.copytree(made[best], out, dirs_exist_ok=True)
     return proven
 
@@ -132,6 +139,27 @@ def fit(
 def kept_back(exemplar: Exemplar) -> bool:
     """Whether an exemplar is in the part that is not learned. It depends on nothing but the exemplar."""
     return int(hashlib.sha256(canonical(exemplar).encode()).hexdigest(), 16) % HELD_OUT == 0
+
+
+def structure(router: FittedRouter, catalogues: Sequence[Catalogue]) -> Weights:
+    """How to weigh what the router matches, learned on the catalogues that were kept back from it."""
+    return learn(
+        (
+            match(router, planned.request, catalogue.cards),
+            catalogue.cards,
+            frozenset(planned.request.attachments),
+            frozenset(planned.tools),
+            planned.links,
+        )
+        for catalogue in catalogues
+        if world_kept_back(catalogue)
+        for planned in catalogue.requests
+    )
+
+
+def world_kept_back(catalogue: Catalogue) -> bool:
+    """Whether a catalogue is in the part that is not learned. It depends on nothing but its name."""
+    return int(hashlib.sha256(catalogue.name.encode()).hexdigest(), 16) % WORLDS_HELD_OUT == 0
 
 
 def remeasure(router: FittedRouter, exemplars: Sequence[Exemplar], cards: Sequence[Card]) -> Measured:
@@ -210,9 +238,7 @@ def _row(exemplar: Exemplar, names: Sequence[str]) -> Row:
     weights = [OPTIONAL[1] if name in exemplar.optional else 1.0 for name in names]
     targets += [float(name in decision.outputs) for name in OUTPUTS]
     targets.append(float(decision.reuse or "memory" in decision.steps))
-    first, second = segments(exemplar.request)
-    _, instead = segments(without_answers(exemplar.request))
-    return Row(first, second, tuple(targets), (*weights, *(1.0 for _ in OUTPUTS), 1.0), instead)
+    return Row(*segments(exemplar.request), tuple(targets), (*weights, *(1.0 for _ in OUTPUTS), 1.0))
 
 
 def _shelf(catalogue: Catalogue) -> Shelf:

@@ -18,16 +18,22 @@ MAX_CHARACTERS = 8000
 """The same in characters: not everybody puts spaces between words."""
 
 ANSWERED = "[answer]"
-"""What stands for an answer of the assistant before a controller that must not read it."""
+"""What stands for every answer of the assistant before a controller. An answer may repeat a page, a recording
+or what a tool gave, and none of them may steer a route."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An earlier message: who said it, its words, the kinds attached to it."""
+    """An earlier message: who said it, its words, the kinds attached to it. The assistant's words are
+    `ANSWERED`, whatever they were."""
 
     role: str
     text: str
     attachments: tuple[Kind, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.role == "assistant":
+            object.__setattr__(self, "text", ANSWERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +73,6 @@ def inert(asked: Request) -> Request:
     """The request with control syntax made inert, long texts cut, and nothing that no file can hold."""
     history = tuple(replace(said, text=_plain(said.text)) for said in asked.history)
     return replace(asked, text=_plain(asked.text), history=history)
-
-
-def without_answers(asked: Request) -> Request:
-    """The request with `ANSWERED` in place of every answer of the assistant."""
-    history = (replace(said, text=ANSWERED) if said.role == "assistant" else said for said in asked.history)
-    return replace(asked, history=tuple(history))
 
 
 def _plain(text: str) -> str:

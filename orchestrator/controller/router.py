@@ -22,6 +22,7 @@ from orchestrator.controller.exemplars import Decision, Exemplar
 from orchestrator.controller.matching import ASKED, CardMatch, match
 from orchestrator.controller.request import Request
 from orchestrator.controller.route import Route
+from orchestrator.controller.structure import Weights, meaning
 from specialists.base import Card
 from specialists.content import TEXT
 from specialists.encoder_heads import EncoderHeads, Matched, Offers
@@ -40,9 +41,10 @@ class Claims:
     """What a router says of itself. `decisions` names its heads in order: specialists, outputs, reuse.
 
     `combinations` are the whole decisions it has seen and may take. `temperature` and `biases`, one a
-    decision, turn logits into scores. `exemplars` and `catalogues` are digests of what it was made of; it
-    learned from `fitted` of the exemplars, `held_out` were kept back: `right` and `steps` are the shares of
-    these that it decided wholly right, and whose steps it got right, without a second opinion.
+    decision, turn logits into scores; `structure` weighs what Cards are matched. `exemplars` and `catalogues`
+    are digests of what it was made of; it learned from `fitted` of the exemplars, `held_out` were kept back:
+    `right` and `steps` are the shares of these that it decided wholly right, and whose steps it got right,
+    without a second opinion.
     """
 
     decisions: tuple[str, ...]
@@ -51,6 +53,7 @@ class Claims:
     tokens: int
     temperature: float
     biases: tuple[float, ...]
+    structure: Weights
     exemplars: str
     catalogues: str
     fitted: int
@@ -89,7 +92,8 @@ REMEDY = 'Fit one with `antiphon router fit`, or set `kind = "exemplar"` in [con
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     seen = [Decision(tuple(d["steps"]), tuple(d["outputs"]), d["reuse"]) for d in values["combinations"]]
     lists = {name: tuple(values[name]) for name in ("decisions", "biases")}
-    return {**lists, "combinations": tuple(seen)}
+    structure = Weights(**{name: tuple(weights) for name, weights in values["structure"].items()})
+    return {**lists, "combinations": tuple(seen), "structure": structure}
 
 
 class FittedRouter:
@@ -210,8 +214,10 @@ class FittedController:
 
     def _abroad(self, request: Request, cards: tuple[Card, ...]) -> Route:
         matched = match(self._router, request, cards)
-        ranked = [(_of_cards(names, cards), share) for names, share in matched.ranked()]
-        return replace(as_route(ranked, (), "fitted: cards"), hints=matched.hints)
+        meant = meaning(matched, cards, (*request.attachments, *request.earlier_kinds), self.claims.structure)
+        found = meant.ranked()
+        ranked = [(_of_cards(names, cards), share) for names, share in found]
+        return replace(as_route(ranked, (), "fitted: cards"), hints=meant.hints(found[0][0]))
 
 
 def _of_cards(names: Sequence[str], cards: Sequence[Card]) -> Decision:

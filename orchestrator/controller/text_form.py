@@ -8,7 +8,7 @@ from collections import Counter
 from orchestrator.controller.request import Request, Said
 from specialists.base import Card
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the form changes: a router that was fitted to another form is refused."""
 
 _REQUEST = (60, 24)
@@ -23,7 +23,7 @@ EXAMPLES = 8
 def segments(request: Request) -> tuple[str, str]:
     """What is attached and asked now; what was said before, the latest last ("" for nothing).
 
-    `[image x2] earlier: [audio] what do these have in common`, `user [audio]: listen. assistant: …`
+    `[image x2] earlier: [audio] what do these have in common`, `user [audio]: listen. assistant: [answer]`
     """
     facts = [_kinds(request.attachments) or "[nothing]"]
     if earlier := sorted(request.earlier_kinds):

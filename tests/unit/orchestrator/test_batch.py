@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.batch import plan_line, read_catalogue, read_lines, to_json
 from orchestrator.controller.exemplar import ExemplarController
-from orchestrator.controller.request import MAX_WORDS, Request, request
+from orchestrator.controller.request import ANSWERED, MAX_WORDS, Request, request
 from orchestrator.controller.route import Route
 from specialists.base import Card
 from specialists.content import message
@@ -76,7 +76,7 @@ async def test_a_line_reaches_the_controller_as_a_turn_would(tmp_path: Path) -> 
     await plan_line(line, controller, CARDS)
     assert "<|" not in controller.asked.text
     assert "say" in controller.asked.text
-    assert "<|" not in controller.asked.history[0].text
+    assert controller.asked.history[0].text == ANSWERED
     assert len(controller.asked.history[1].text.split()) <= MAX_WORDS + 1
     assert controller.asked == request(
         "say <|say|> it", (), [message("assistant", "<|call:ocr|> it"), message("user", long)]

@@ -66,6 +66,17 @@ def test_of_two_links_that_wait_for_each_other_the_likelier_stays() -> None:
     assert found == {"enlarge": (), "denoise": ("enlarge",)}
 
 
+def test_one_step_gives_words_unless_another_is_as_plain() -> None:
+    links = {("scan", "translate"): 1.0, ("translate", "speak"): 2.5, ("scan", "speak"): 1.0}
+    named = ("scan", "translate", "speak")
+    assert linked(*named, parts=("document",), links=links)["speak"] == ("translate",)
+    links["scan", "speak"] = 2.0
+    assert linked(*named, parts=("document",), links=links)["speak"] == (
+        "translate",
+        "scan",
+    )
+
+
 def test_what_no_attachment_feeds_takes_the_best_that_fits() -> None:
     found = linked("dub", "speak", parts=("video",), links={("speak", "dub"): -2.0})
     assert found == {"speak": (), "dub": ("speak",)}
@@ -126,7 +137,7 @@ def test_a_step_behind_one_that_is_left_out_is_left_out_as_well() -> None:
 def test_many_steps_that_all_wait_for_each_other_are_linked_at_once() -> None:
     names = [f"step{n}" for n in range(60)]
     cards = {name: Card(name, "", ("text",), ("text",)) for name in names}
-    links = {(a, b): 1.0 for i, a in enumerate(names) for b in names[i + 1 :]}
+    links = {(a, b): 2.0 for i, a in enumerate(names) for b in names[i + 1 :]}
     steps = Linker(names, cards, ["text"], 1, Hints(links)).steps()
     assert [step.specialist for step in steps] == names
     assert len(steps[-1].after) == 59

@@ -98,3 +98,30 @@ def test_what_is_no_encoder_is_refused(model_store: ModelStore, tmp_path: Path) 
         TextEncoder(model_store, (f"path:{tmp_path}",)).load()
     with pytest.raises(BadConfig, match="no model"):
         Embed(Setup("embed", model_store, LocalRuntime(), options={"tokenizer": "path:/x"}))
+
+
+def test_tokens_come_with_the_characters_they_cover(encoder: TextEncoder) -> None:
+    texts = ["The ferry to Bergen", "", "A"]
+    found = encoder.encode_tokens(texts)
+    np.testing.assert_array_equal([text.vector for text in found], encoder.encode(texts))
+    assert [texts[0][start:end] for start, end in found[0].spans] == ["The", "ferry", "to", "Bergen"]
+    assert [text.states.shape for text in found] == [(4, 64), (0, 64), (1, 64)]
+    assert found[0].states.dtype == np.int8
+    assert abs(found[0].states).max(axis=1).tolist() == [127] * 4
+
+
+def test_a_token_is_nearest_to_one_of_its_sense(encoder: TextEncoder) -> None:
+    boat, other = encoder.encode_tokens(["a boat across the water", "she fixed the oven on Monday"])
+    ferry = encoder.encode_tokens(["the ferry"])[0].states[1].astype(float)
+    near, far = (
+        (text.states @ ferry / np.linalg.norm(text.states.astype(float), axis=1)).max()
+        for text in (boat, other)
+    )
+    assert near > far * 1.2
+
+
+def test_any_other_encoder_has_tokens_too(model_store: ModelStore, tmp_path: Path) -> None:
+    for name, uri in zip(("model.onnx", "tokenizer.json"), DEFAULTS["embed"], strict=True):
+        (tmp_path / name).symlink_to(model_store.resolve(uri))
+    (found,) = TextEncoder(model_store, (str(tmp_path),)).encode_tokens(["two words"])
+    assert found.states.shape == (2, 128)
