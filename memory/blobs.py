@@ -115,6 +115,10 @@ class BlobStore:
         sizes = [size for _, size in self._walk()]
         return Usage(len(sizes), sum(sizes))
 
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each blob, by its digest."""
+        return dict(self._walk())
+
     def size(self) -> int:
         """Bytes of all blobs."""
         return self.usage().bytes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from dataclasses import dataclass, replace
 
@@ -98,11 +97,6 @@ class Corrections:
             removed = connection.execute("DELETE FROM corrections WHERE person = ?", (person,)).rowcount
         self._database.scrub()
         return removed
-
-
-def forget_session(connection: sqlite3.Connection, session: str) -> None:
-    """Remove what was corrected in a session, within the transaction that deletes it."""
-    connection.execute("DELETE FROM corrections WHERE session = ?", (session,))
 
 
 def _from_row(row: tuple[object, ...]) -> Correction:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from memory import schema
 from specialists.errors import BadInput, Ours, Unavailable
@@ -37,7 +37,7 @@ class Database:
             self._writer = self._connect()
             try:
                 # SQLite does not wait while another process switches the journal to WAL.
-                with FileLock(path.with_suffix(".lock"), timeout=BUSY_SECONDS):
+                with _alone(path):
                     schema.prepare(self._writer, path)
             except BaseException:
                 self._writer.close()
@@ -108,6 +108,15 @@ class Database:
         names = (self.path, Path(f"{self.path}-wal"))
         return sum(name.stat().st_size for name in names if name.exists())
 
+    def live_bytes(self) -> int:
+        """Bytes of the pages in use: what was deleted leaves free pages, which are used again."""
+        with self.read() as connection:
+            pages, free, size = (
+                int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return (pages - free) * size
+
     def _connect(self) -> sqlite3.Connection:
         # Transactions are ours to begin and end (isolation_level None); the lock and the pool hand a
         # connection to one thread at a time, so the check for the creating thread is off.
@@ -143,3 +152,21 @@ class Database:
                 part=str(self.path),
                 remedy="Restore the folder from a backup, or move it away to begin with an empty memory",
             ) from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """While no other process opens the same database. Raises Unavailable."""
+    lock = FileLock(path.with_suffix(".lock"), timeout=BUSY_SECONDS)
+    try:
+        lock.acquire()
+    except (OSError, Timeout) as error:
+        raise Unavailable(
+            f"the memory cannot be opened: {error}",
+            part=str(path),
+            remedy="Check that the disk is writable and not full and that no other process holds it",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -11,15 +11,20 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from memory import corrections, sound, uses
+from memory import sound, uses
 from memory.blobs import BlobStore
 from memory.database import Database
+from memory.records import Record
+from memory.rows import insert
 from specialists.errors import BadInput, UnknownName
 
 NAME_LENGTH = 80
 TITLE_LENGTH = 120
 
 EventDict = dict[str, Any]
+
+INPUTS = "inputs"
+"""Under this name an event carries what its turn took in from outside before it, so that it can run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,11 @@ def session_name(name: str) -> str:
 class SessionLog:
     """Append, read, list and delete. Events are plain JSON dicts with at least type, turn, seq and time."""
 
-    def __init__(self, database: Database, blobs: BlobStore, deleted: Callable[[], None]) -> None:
+    def __init__(self, database: Database, blobs: BlobStore, delete: Callable[[str], object]) -> None:
+        """`delete` is what forgets a whole session: more than the log knows of it."""
         self._database = database
         self._blobs = blobs
-        self._deleted = deleted
+        self._delete = delete
 
     def append(self, session: str, events: Sequence[Mapping[str, Any]]) -> None:
         """Add events; durable when it returns, all of them or none.
@@ -78,32 +84,37 @@ class SessionLog:
         self._check_order(name, events, self.last_seq(name))
         slim, sounds = zip(*(sound.moved(event) for event in events), strict=True)
         bodies = [_body(name, event) for event in slim]
-        for data in chain.from_iterable(sounds):
+        for data in dict.fromkeys(chain.from_iterable(sounds)):
             self._blobs.put(data, sound.MEDIA_TYPE)
-        now = time.time()
         with self._database.write() as connection:
-            connection.execute(
-                "INSERT INTO sessions (name, opened, touched) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                (name, now, now),
-            )
             self._check_order(name, events, _last(connection, name))
-            for event, body in zip(slim, bodies, strict=True):
-                connection.execute(
-                    "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (name, event["seq"], event["turn"], event["type"], event["time"], now, body),
-                )
-                uses.by_event(connection, name, event["seq"], uses.digests_in(event))
-            title = next(filter(None, map(title_of, slim)), "")
-            connection.execute(
-                "UPDATE sessions SET last = ?, turns = max(turns, ?), touched = ?,"
-                " title = CASE title WHEN '' THEN ? ELSE title END WHERE name = ?",
-                (slim[-1]["seq"], max(event["turn"] for event in slim), now, title, name),
-            )
+            _insert(connection, name, slim, bodies)
 
-    def read(self, session: str, since: int = 0, *, audio: bool = True) -> list[EventDict]:
+    def place(self, session: str, events: Sequence[EventDict], records: Sequence[Record]) -> None:
+        """Write a whole session that is not there yet, with its records: all of it or nothing.
+
+        Events are as `read` gives them with `audio` False and `inputs`; their blobs must be in the store.
+        Raises BadInput when there is such a session, or when an event or record cannot be stored.
+        """
+        name = session_name(session)
+        if not events:
+            raise BadInput("there is not one event", part=f"session {name}")
+        self._check_order(name, events, 0)
+        bodies = [_body(name, event) for event in events]
+        with self._database.write() as connection:
+            if _last(connection, name):
+                raise BadInput("is there already", part=f"session {name}", remedy="Choose another name")
+            _insert(connection, name, events, bodies)
+            for record in records:
+                insert(connection, record)
+
+    def read(
+        self, session: str, since: int = 0, *, audio: bool = True, inputs: bool = False
+    ) -> list[EventDict]:
         """The events with `seq` above `since`, as they were appended; none for an unknown session.
 
         With `audio` False sound stays in the blob store: `pcm` is then `{"blob": digest, "size": bytes}`.
+        With `inputs` events carry what their turns took in, under that name.
         Raises BadInput when stored sound is damaged, UnknownName when it is lost.
         """
         with self._database.read() as connection:
@@ -112,6 +123,9 @@ class SessionLog:
                 (session_name(session), since),
             ).fetchall()
         events = [json.loads(body) for (body,) in rows]
+        if not inputs:
+            for event in events:
+                event.pop(INPUTS, None)
         return [sound.restored(event, self._blobs) for event in events] if audio else events
 
     def last_seq(self, session: str) -> int:
@@ -139,18 +153,12 @@ class SessionLog:
         return SessionInfo(*row)
 
     def delete(self, session: str) -> None:
-        """Delete a session: its events, its records, what was corrected in it, and the blobs only they used.
+        """Delete a session: its events, its records, what was corrected in it, the blobs only they used, and
+        what other sessions were given of it.
 
-        Raises UnknownName when there is neither an event nor a record of it.
+        Raises UnknownName when there is neither an event nor a record of it, BadInput while it is open.
         """
-        name = session_name(session)
-        with self._database.write() as connection:
-            events = connection.execute("DELETE FROM sessions WHERE name = ?", (name,)).rowcount
-            records = connection.execute("DELETE FROM records WHERE session = ?", (name,)).rowcount
-            corrections.forget_session(connection, name)
-        if not events and not records:
-            raise _unknown(session)
-        self._deleted()
+        self._delete(session)
 
     def _check_order(self, name: str, events: Sequence[Mapping[str, Any]], last: int) -> None:
         for expected, event in enumerate(events, last + 1):
@@ -160,6 +168,28 @@ class SessionLog:
                     part=f"session {name}",
                     remedy="If the session is open in another process, close it there or use another name",
                 )
+
+
+def _insert(
+    connection: sqlite3.Connection, name: str, events: Sequence[EventDict], bodies: Sequence[str]
+) -> None:
+    now = time.time()
+    connection.execute(
+        "INSERT INTO sessions (name, opened, touched) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (name, now, now),
+    )
+    for event, body in zip(events, bodies, strict=True):
+        connection.execute(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (name, event["seq"], event["turn"], event["type"], event["time"], now, body),
+        )
+        uses.by_event(connection, name, event["seq"], uses.digests_in(event))
+    title = next(filter(None, map(title_of, events)), "")
+    connection.execute(
+        "UPDATE sessions SET last = ?, turns = max(turns, ?), touched = ?,"
+        " title = CASE title WHEN '' THEN ? ELSE title END WHERE name = ?",
+        (events[-1]["seq"], max(event["turn"] for event in events), now, title, name),
+    )
 
 
 def title_of(event: Mapping[str, Any]) -> str:

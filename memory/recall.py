@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 
-import numpy as np
-
+from memory.answering import answering
 from memory.database import Database
 from memory.index import VectorIndex
+from memory.nearest import by_vector
 from memory.records import Hit, Query, Record
 from memory.rows import COLUMNS, from_row
-from memory.vectors import Vectors
+from memory.vectors import Floats, Vectors
+from memory.words import by_words
+from specialists.embed import Encoded
 from specialists.errors import BadInput, SpecialistFailed
 
 RRF = 60
 """Reciprocal rank fusion: a record scores 1 / (RRF + rank) in each list it stands in."""
 
-DEPTH = 50
+ANSWERING = 200
+"""So many of the first records are compared with the question word by word."""
+
+DEPTH = 100
 """Each list is read at least so deep: a record that is fair in both may beat one that is good in one."""
 
-WORDS = 32
-"""So many different words of a question are looked up; a pasted page has no need for more."""
-
-FREQUENT = 2000
-FREQUENT_SHARE = 0.1
-"""A word in more records than this, or in more than this share, says little and costs much to rank."""
-
-EMBEDDED_AT_ONCE = 64
-"""Records that still wait for their vector and get it before a search; the rest is found by words alone."""
+_LEVEL = "level IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """The restrictions of a Query as SQL over the table `records`."""
+    """The restrictions of a Query as SQL over the table `records`.
+
+    That of the levels stands first, apart from `conditions`: nearly all records meet it, so that a list of
+    those that do would cost more than leaving the others out of what was found.
+    """
 
     conditions: tuple[str, ...]
     values: tuple[object, ...]
@@ -45,13 +46,16 @@ class _Filter:
     @classmethod
     def of(cls, query: Query) -> _Filter:
         conditions: list[str] = []
-        values: list[object] = []
+        values: list[object] = [json.dumps(query.levels)]
+        if "" not in query.levels:
+            conditions.append("level != ''")
         if query.session is not None:
             conditions.append("session = ?")
             values.append(query.session)
         if query.scope:
-            conditions.append("substr(session, 1, ?) = ?")
-            values += [len(query.scope), query.scope]
+            # All names that begin with it lie between it and it with the last character of all behind.
+            conditions.append("session >= ? AND session < ?")
+            values += [query.scope, f"{query.scope}{chr(0x10FFFF)}"]
         if query.since is not None:
             conditions.append("time >= ?")
             values.append(query.since)
@@ -62,27 +66,41 @@ class _Filter:
         return cls(tuple(conditions), tuple(values))
 
     def where(self, *more: str) -> str:
-        return " AND ".join((*more, *self.conditions)) or "true"
+        return " AND ".join((*more, _LEVEL, *self.conditions))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question in vectors: of all of it, in this space, and of its tokens where the encoder tells."""
+
+    space: int
+    vector: Floats
+    tokens: Encoded | None
 
 
 @dataclass(slots=True)
 class _Ranking:
-    """Ranks by list name, for each row; and cosines where there are any."""
+    """Ranks by list name, for each row; cosines, and how well it answers, where these are known."""
 
     ranks: dict[int, dict[str, int]] = field(default_factory=dict)
     cosines: dict[int, float] = field(default_factory=dict)
+    answering: dict[int, float] = field(default_factory=dict)
 
     def add(self, name: str, rows: Sequence[int]) -> None:
         for rank, row in enumerate(rows, 1):
             self.ranks.setdefault(row, {})[name] = rank
 
     def best(self, k: int) -> list[tuple[int, float]]:
-        """(row, score): records of the asked blobs first, then by score, the newer first on a tie."""
-        scored = [
-            (row, math.fsum(1 / (RRF + rank) for rank in ranks.values())) for row, ranks in self.ranks.items()
-        ]
+        """(row, score): records of the asked blobs first, then by how well they answer, then by their ranks,
+        the newer first on a tie."""
+        scored = [(row, self._score(row)) for row in self.ranks]
         scored.sort(key=lambda item: ("blob" not in self.ranks[item[0]], -item[1], -item[0]))
         return scored[:k]
+
+    def _score(self, row: int) -> float:
+        # Ranks are worth at most a twentieth: less than any record whose tokens were looked at.
+        fused = math.fsum(1 / (RRF + rank) for rank in self.ranks[row].values())
+        return self.answering.get(row, fused - 1.0 if self.answering else fused)
 
 
 class Recall:
@@ -102,8 +120,9 @@ class Recall:
         depth = max(DEPTH, 2 * query.k)
         wanted = _Filter.of(query)
         ranking = _Ranking()
-        if query.text.strip():
-            found = self._by_meaning(query.text, depth, wanted)
+        asked = self._read(query)
+        if asked is not None:
+            found = self._by_meaning(asked, depth, wanted)
             ranking.cosines.update(found)
             ranking.add("dense", list(found))
         with self._database.read() as connection:
@@ -111,6 +130,9 @@ class Recall:
             ranking.add("lexical", by_words(connection, query.text, depth, wanted.where(), wanted.values))
             if not query.text.strip() and not query.blobs:
                 ranking.add("recent", _recent(connection, depth, wanted))
+            if asked is not None and asked.tokens is not None:
+                first = [row for row, _ in ranking.best(max(ANSWERING, 2 * query.k))]
+                ranking.answering = answering(connection, asked.space, query.text, asked.tokens, first)
             best = ranking.best(query.k)
             records = _records(connection, [row for row, _ in best])
         # A record that was forgotten while we searched is left out.
@@ -120,64 +142,25 @@ class Recall:
             if row in records
         ]
 
-    def _by_meaning(self, text: str, depth: int, wanted: _Filter) -> dict[int, float]:
-        """Row to cosine, nearest first; empty while there is no encoder that works, as Stats then says."""
-        if not self._vectors.configured:
-            return {}
+    def _read(self, query: Query) -> _Asked | None:
+        """The question in vectors; None without words, and while there is no encoder that works, as Stats
+        then says."""
+        if not query.text.strip() or not self._vectors.configured:
+            return None
         # A text that the encoder cannot take must not hide the rest; `problem` keeps what it said.
         with suppress(SpecialistFailed):
-            self._vectors.embed_pending(EMBEDDED_AT_ONCE)
+            self._vectors.catch_up(query.hurried)
         try:
             space = self._vectors.space()
-            vector = self._vectors.of([text])[0]
+            vectors, tokens = self._vectors.read([query.text])
         except SpecialistFailed:
-            return {}
-        allowed = None
-        if wanted.conditions:
-            with self._database.read() as connection:
-                rows = connection.execute(f"SELECT row FROM records WHERE {wanted.where()}", wanted.values)
-                allowed = np.array([row for (row,) in rows], dtype=np.int64)
-            if not len(allowed):
-                return {}
-        return dict(self._index.search(space, vector, depth, allowed))
+            return None
+        return _Asked(space, vectors[0], tokens[0] if tokens else None)
 
-
-def by_words(
-    connection: Connection, text: str, depth: int, where: str = "true", values: Sequence[object] = ()
-) -> list[int]:
-    """Rows of the records that share words with the text, the best by BM25 first."""
-    expression = _expression(connection, text)
-    if not expression:
-        return []
-    rows = connection.execute(
-        "SELECT row FROM words JOIN records ON row = words.rowid"
-        f" WHERE words MATCH ? AND {where} ORDER BY words.rank, row DESC LIMIT ?",
-        (expression, *values, depth),
-    )
-    return [row for (row,) in rows]
-
-
-def _expression(connection: Connection, text: str) -> str:
-    """The text as an FTS5 expression of quoted words, so that nothing in it is syntax; empty without words.
-
-    Frequent words are left out; when all are frequent, only records that have every one of them count.
-    """
-    words = list(dict.fromkeys(re.findall(r"\w+", text.casefold())))[:WORDS]
-    quoted = [f'"{word}"' for word in words]
-    if not quoted:
-        return ""
-    total = connection.execute("SELECT count(*) FROM (SELECT 1 FROM records LIMIT ?)", (FREQUENT * 10,))
-    limit = min(FREQUENT, max(DEPTH, int(total.fetchone()[0] * FREQUENT_SHARE)))
-    rare = [word for word in quoted if not _is_in_more(connection, word, limit)]
-    return " OR ".join(rare) if rare else " AND ".join(quoted)
-
-
-def _is_in_more(connection: Connection, word: str, limit: int) -> bool:
-    """Whether more than `limit` records have the word; counting stops there."""
-    counted = connection.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)", (word, limit + 1)
-    )
-    return int(counted.fetchone()[0]) > limit
+    def _by_meaning(self, asked: _Asked, depth: int, wanted: _Filter) -> dict[int, float]:
+        """Row to cosine, nearest first."""
+        where, values = wanted.where(), wanted.values
+        return dict(by_vector(self._database, self._index, asked.space, asked.vector, depth, where, values))
 
 
 def _by_blob(connection: Connection, digests: Sequence[str], depth: int, wanted: _Filter) -> list[int]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from specialists.base import Card, Task
-from specialists.content import Anchor, Kind
+from specialists.content import IMAGE, Anchor, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,17 @@ class Record:
 
     `role` is what it is: "user" and "assistant" for words that were said (heard, in the assistant's case),
     "evidence" for what a specialist found. `source` names the specialist. `key` is the evidence key, empty
-    for words. `blobs` are the digests of the media it rests on, `media` the kinds of those media. `time`
-    is in seconds since the epoch. `id` is empty until the store assigns one.
+    for words; of a fact what it is about. `blobs` are the digests of the media it rests on, `media` the kinds
+    of those media. `time` is in seconds since the epoch. `id` is empty until the store assigns one.
+
+    `person` is the prefix of the sessions of whom it is from, empty for the local one. `episode` names the
+    stretch of experience it belongs to, a turn where nothing else is said (`memory.episodes`).
+
+    `level` is empty for what was said or found. What is made of that has the role "derived", the ids of what
+    it rests on in `sources`, and goes when one of them goes: "episode" is one thing seen or heard in a clip,
+    with its span; "summary" sums up a stretch of a session; "theme" names what several summaries share;
+    "fact" is something the person stated. A fact holds from `valid_from` to `valid_to`, in seconds since the
+    epoch, None while it still holds; `superseded_by` is then the id of the fact in its place.
     """
 
     text: str
@@ -35,6 +44,13 @@ class Record:
     facts: Mapping[str, object] = field(default_factory=dict)
     time: float = 0.0
     id: str = ""
+    person: str = ""
+    episode: str = ""
+    level: str = ""
+    sources: tuple[str, ...] = ()
+    valid_from: float | None = None
+    valid_to: float | None = None
+    superseded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,11 @@ class Query:
     blobs: tuple[str, ...] = ()
     scope: str = ""
     """Only sessions whose names begin with this: what belongs to one caller of a shared store."""
+    hurried: bool = False
+    """Do not wait for the vectors of what was written just now, where that takes more than a moment: the
+    first question after thousands of records otherwise does."""
+    levels: tuple[str, ...] = ("",)
+    """The levels of the records that may answer (see Record.level): by default what was said or found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +92,40 @@ class Hit:
     cosine: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Evidence about a picture that looks the same as another: how far it holds for that one, 0 to 1."""
+
+    record: Record
+    likeness: float
+
+
 def evidence_key(card: Card, task: Task, required: Sequence[Card] = ()) -> str:
     """The exact key of a specialist's answer: same content, specialist, version and parameters, same key.
 
     For a specialist that takes an instruction with media (a question about a picture) the words count too
     where its Card declares the parameter `instruction`; a classifier that ignores them is reused for any.
     """
+    parts = [part.key or hashlib.sha256(part.text.encode()).hexdigest() for part in task.parts]
+    return _key(card, task, required, parts)
+
+
+def asked_key(card: Card, task: Task, required: Sequence[Card] = ()) -> str:
+    """What was asked of a picture, whichever it was: the same as the evidence key, but for the picture.
+
+    Empty unless the Task is about exactly one picture and nothing else.
+    """
+    if [part.kind for part in task.parts] != [IMAGE] or not task.parts[0].blob:
+        return ""
+    return _key(card, task, required, [IMAGE])
+
+
+def _key(card: Card, task: Task, required: Sequence[Card], parts: Sequence[str]) -> str:
     fields: dict[str, object] = {
         "specialist": card.name,
         "version": card.version,
         "model": card.model,
-        "parts": [part.key or hashlib.sha256(part.text.encode()).hexdigest() for part in task.parts],
+        "parts": parts,
         "required": [(other.name, other.version, other.model) for other in required],
         "params": {name: task.params[name] for name in sorted(task.params)},
     }

@@ -160,7 +160,113 @@ CREATE UNIQUE INDEX corrections_by_request ON corrections (person, text, attachm
 CREATE INDEX corrections_by_session ON corrections (session);
 """
 
-MIGRATIONS = (V1, V2)
+V3 = """
+-- What is made of records: see `Record.level`. `sources` repeats `record_sources` as a JSON array of ids;
+-- the two never differ, because what is derived goes with the first of its sources that goes.
+ALTER TABLE records ADD COLUMN person TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN episode TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN level TEXT NOT NULL DEFAULT '';
+ALTER TABLE records ADD COLUMN sources TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE records ADD COLUMN valid_from REAL;
+ALTER TABLE records ADD COLUMN valid_to REAL;
+ALTER TABLE records ADD COLUMN superseded_by TEXT NOT NULL DEFAULT '';
+CREATE INDEX records_by_episode ON records (episode, row) WHERE episode != '';
+CREATE INDEX records_by_level ON records (level, person, row) WHERE level != '';
+-- Turns that were remembered before there were episodes. Sessions of a key begin with its prefix.
+UPDATE records SET episode = session || ':' || turn WHERE session != '' AND turn > 0;
+UPDATE records SET person = substr(session, 1, 21) WHERE session GLOB 'key-????????????????.*';
+
+CREATE TABLE record_sources (
+    source  INTEGER NOT NULL REFERENCES records (row) ON DELETE CASCADE,
+    record  INTEGER NOT NULL REFERENCES records (row) ON DELETE CASCADE,
+    PRIMARY KEY (source, record)
+) WITHOUT ROWID;
+CREATE INDEX record_sources_by_record ON record_sources (record);
+
+-- Records that are still to be worked into the level `stage`. Done in the transaction that writes the result.
+CREATE TABLE consolidation (
+    stage   TEXT NOT NULL,
+    record  INTEGER NOT NULL REFERENCES records (row) ON DELETE CASCADE,
+    PRIMARY KEY (stage, record)
+) WITHOUT ROWID;
+CREATE INDEX consolidation_by_record ON consolidation (record);
+CREATE TRIGGER consolidation_insert AFTER INSERT ON records WHEN new.level IN ('', 'summary') BEGIN
+    INSERT INTO consolidation SELECT 'fact', new.row
+        WHERE new.level = '' AND new.role = 'user' AND new.text != '';
+    INSERT INTO consolidation SELECT 'summary', new.row
+        WHERE new.level = '' AND new.session != '' AND new.text != '';
+    INSERT INTO consolidation SELECT 'episode', new.row
+        WHERE new.level = '' AND json_type(new.facts, '$.pieces') = 'array';
+    INSERT INTO consolidation SELECT 'theme', new.row WHERE new.level = 'summary';
+END;
+INSERT INTO consolidation SELECT 'fact', row FROM records WHERE role = 'user' AND text != '';
+INSERT INTO consolidation SELECT 'summary', row FROM records WHERE session != '' AND text != '';
+
+-- With a source goes all that rests on it, also by way of something else that is derived.
+CREATE TRIGGER derived_delete BEFORE DELETE ON records
+WHEN EXISTS (SELECT 1 FROM record_sources WHERE source = old.row) BEGIN
+    DELETE FROM records WHERE row IN (
+        WITH RECURSIVE resting (row) AS (
+            SELECT record FROM record_sources WHERE source = old.row
+            UNION SELECT s.record FROM record_sources s JOIN resting ON s.source = resting.row
+        ) SELECT row FROM resting
+    );
+END;
+-- What other sources of a derived record say is worked in again, and the fact before a fact is looked at.
+CREATE TRIGGER derived_again BEFORE DELETE ON records WHEN old.level != '' BEGIN
+    INSERT OR IGNORE INTO consolidation SELECT old.level, source FROM record_sources WHERE record = old.row;
+    INSERT OR IGNORE INTO consolidation SELECT 'fact', s.source
+        FROM records r JOIN record_sources s ON s.record = r.row
+        WHERE old.level = 'fact' AND r.level = 'fact' AND r.key = old.key AND r.key != ''
+        AND r.superseded_by = old.id;
+END;
+-- A fact that was superseded by this one holds until what superseded this one, or still.
+CREATE TRIGGER facts_delete AFTER DELETE ON records WHEN old.level = 'fact' BEGIN
+    UPDATE records SET valid_to = old.valid_to, superseded_by = old.superseded_by
+        WHERE level = 'fact' AND key = old.key AND key != '' AND superseded_by = old.id;
+END;
+"""
+
+V4 = """
+-- How pictures look, derived from their blobs. `sketch` is that of memory.looks; numbers are never given twice.
+CREATE TABLE pictures (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest  TEXT NOT NULL UNIQUE REFERENCES blobs (digest) ON DELETE CASCADE,
+    sketch  BLOB NOT NULL
+);
+-- What was asked of a picture: the evidence key less the picture, beside the evidence that answered it.
+CREATE TABLE asked (
+    record   INTEGER PRIMARY KEY REFERENCES records (row) ON DELETE CASCADE,
+    asked    TEXT NOT NULL,
+    picture  INTEGER NOT NULL REFERENCES pictures (id) ON DELETE CASCADE
+);
+CREATE INDEX asked_by_picture ON asked (asked, picture);
+CREATE INDEX asked_of_picture ON asked (picture);
+-- How far what is found in `other` holds for `digest`, 0 to 1; 0 also where the person said that it does not.
+CREATE TABLE alike (
+    digest    TEXT NOT NULL REFERENCES blobs (digest) ON DELETE CASCADE,
+    other     TEXT NOT NULL REFERENCES blobs (digest) ON DELETE CASCADE,
+    likeness  REAL NOT NULL,
+    PRIMARY KEY (digest, other)
+) WITHOUT ROWID;
+CREATE INDEX alike_by_other ON alike (other);
+"""
+
+V5 = """
+-- The tokens of a record's text as its encoder sees them: int8, `width` to each; see memory.late.
+CREATE TABLE tokens (
+    record  INTEGER NOT NULL REFERENCES records (row) ON DELETE CASCADE,
+    space   INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,
+    width   INTEGER NOT NULL,
+    states  BLOB NOT NULL,
+    PRIMARY KEY (record, space)
+) WITHOUT ROWID;
+-- What was embedded before has none: it is embedded again.
+INSERT INTO pending (space, record) SELECT space, record FROM vectors;
+DELETE FROM vectors;
+"""
+
+MIGRATIONS = (V1, V2, V3, V4, V5)
 """The script at index n leads from version n to version n + 1."""
 
 VERSION = len(MIGRATIONS)

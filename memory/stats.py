@@ -11,13 +11,15 @@ class IndexState:
     """How recall works now. `mode` is "words and meaning" or "words only".
 
     `embedded` records have their vector, `pending` ones wait for it; `problem` is why the encoder failed
-    the last time it was asked.
+    the last time it was asked. `search` says how the nearest vectors are found: exactly, or by an
+    approximate index with the recall that it was seen to have.
     """
 
     mode: str
     embedded: int
     pending: int
     problem: str = ""
+    search: str = "not loaded"
 
 
 @dataclass(frozen=True, slots=True)

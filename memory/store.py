@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
-from memory import uses
+from memory import locks, uses
+from memory.audit import Audit, Finding
 from memory.blobs import BlobStore
+from memory.consolidation import Consolidation, Write
 from memory.corrections import Corrections
 from memory.database import Database
+from memory.episodes import Episode, turn_episode
+from memory.forgetting import Extent, Forget, carry_out, survey
 from memory.ids import new_id
 from memory.index import VectorIndex
+from memory.index_file import IndexFile
+from memory.levels import Levels
+from memory.likeness import Likeness, beside
+from memory.locks import all_closed, open_sessions
 from memory.log import SessionLog, session_name
+from memory.proof import Erased, Traces, gather, prove
 from memory.recall import Recall
-from memory.records import Hit, Query, Record
-from memory.rows import COLUMNS, from_row, to_row
+from memory.records import Alike, Hit, Query, Record
+from memory.retention import Policy, Retained, cut, steps
+from memory.rows import COLUMNS, from_row, insert, to_row
 from memory.stats import IndexState, Stats
-from memory.vectors import Embed, Vectors
+from memory.vectors import Embed, EncodeTokens, Vectors
 from specialists.content import Kind
+from specialists.embed import default_encoder
 from specialists.errors import BadInput, Unavailable, UnknownName
 
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM records"
-_INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
 class MemoryStore:
@@ -35,7 +47,7 @@ class MemoryStore:
     `log` the sessions' events, `corrections` how people want their requests routed.
     """
 
-    def __init__(self, path: Path, embed: Embed | None = None) -> None:
+    def __init__(self, path: Path, embed: Embed | None = None, tokens: EncodeTokens | None = None) -> None:
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.blobs = BlobStore(path / "blobs")
@@ -47,28 +59,44 @@ class MemoryStore:
             ) from error
         self.path = path
         self._database = Database(path / "memory.db")
-        self._vectors = Vectors(self._database, embed)
-        self._index = VectorIndex(self._database, path / "index.faiss")
+        self._vectors = Vectors(self._database, embed, tokens)
+        self._index_path = path / "index.faiss"
+        self._index = VectorIndex(self._database, self._index_path)
         self._recall = Recall(self._database, self._vectors, self._index)
-        self.log = SessionLog(self._database, self.blobs, self._clean)
+        self._levels = Levels(self._database)
+        self._consolidation = Consolidation(self._database, self._vectors)
+        self.log = SessionLog(self._database, self.blobs, lambda name: self.erase(Forget(session=name)))
         self.corrections = Corrections(self._database)
+        self._likeness = Likeness(self._database, self.blobs)
+        # Also what a process was killed over that had deleted something.
         uses.collect(self._database, self.blobs)
+        self._index.erase()
 
     @classmethod
-    def open(cls, path: Path, embed: Embed | None = None) -> Self:
+    def open(
+        cls,
+        path: Path,
+        embed: Embed | Literal["default"] | None = "default",
+        tokens: EncodeTokens | None = None,
+    ) -> Self:
         """Open the store in this folder, or begin one there.
 
-        `embed` turns n texts into float32 unit rows [n, d]; without it recall goes by words alone.
+        `embed` turns n texts into float32 unit rows [n, d], and `tokens` tells the same and the vectors of
+        their tokens, without which recall compares whole texts. By default the built-in encoder does both,
+        fetched and loaded when it is first needed; with `embed` None recall goes by words alone.
         Raises BadInput when what lies there is damaged, foreign or of a newer version, Unavailable when the
         folder cannot be used.
         """
-        return cls(path, embed)
+        if embed == "default":
+            encoder = default_encoder()
+            return cls(path, encoder.encode, encoder.encode_tokens)
+        return cls(path, embed, tokens)
 
     def close(self) -> None:
-        """Save the index and close the files. Closing twice is harmless."""
+        """Stop building the index, save it, and close the files. Closing twice is harmless."""
         try:
             if not self._database.closed:
-                self._index.save()
+                self._index.close()
         finally:
             self._database.close()
 
@@ -89,13 +117,8 @@ class MemoryStore:
         stored = [self._prepared(record) for record in records]
         values = [to_row(record) for record in stored]
         with self._database.write() as connection:
-            for record, row_values in zip(stored, values, strict=True):
-                row = int(connection.execute(_INSERT, row_values).lastrowid or 0)
-                connection.executemany(
-                    "INSERT INTO record_kinds VALUES (?, ?)",
-                    [(kind, row) for kind in {record.kind, *record.media}],
-                )
-                uses.by_record(connection, row, (*record.blobs, *uses.digests_in(dict(record.facts))))
+            for record in stored:
+                insert(connection, record)
         return [from_row(row_values) for row_values in values]
 
     def recall(
@@ -127,6 +150,18 @@ class MemoryStore:
             ).fetchone()
         return from_row(row) if row else None
 
+    @beside
+    def alike(
+        self, asked: str, digest: str, scope: str, least: float, unlike: Sequence[str] = ()
+    ) -> Alike | None:
+        """The evidence about another picture that holds for this one: see `asked_key`, `Likeness.find`."""
+        return self._likeness.find(asked, digest, scope, least, unlike)
+
+    @beside
+    def keep_asked(self, record_id: str, asked: str, digest: str) -> None:
+        """Let `alike` find the evidence of a record about a picture: see `Likeness.keep`."""
+        self._likeness.keep(record_id, asked, digest)
+
     def get(self, record_id: str) -> Record:
         """One record. Raises UnknownName."""
         with self._database.read() as connection:
@@ -136,22 +171,120 @@ class MemoryStore:
         return from_row(row)
 
     def records(self, session: str | None = None) -> list[Record]:
-        """All records, or those of one session, in the order they were stored."""
-        where, values = ("", ()) if session is None else (" WHERE session = ?", (session,))
+        """All that was said or found, or that in one session, in the order it was stored."""
+        where, values = ("", ()) if session is None else (" AND session = ?", (session,))
         with self._database.read() as connection:
-            return [from_row(row) for row in connection.execute(f"{_SELECT}{where} ORDER BY row", values)]
+            found = connection.execute(f"{_SELECT} WHERE level = ''{where} ORDER BY row", values)
+            return [from_row(row) for row in found]
+
+    def episodes(
+        self, session: str | None = None, limit: int | None = None, scope: str = ""
+    ) -> list[Episode]:
+        """The newest episodes, or those of one session, in the order of time. Those of clips and recordings
+        are there once `consolidate` has cut them.
+
+        With a `scope`, only from sessions whose names begin with it.
+        """
+        return self._levels.episodes(session, limit, scope)
+
+    def episode(self, name: str) -> list[Record]:
+        """The records of an episode across kinds, in the order of time. Raises UnknownName."""
+        return self._levels.episode(name)
+
+    def linked(self, record: Record) -> list[Record]:
+        """What of other kinds belongs to the same episode: from a sound to the picture that was there.
+
+        Of a moment of a clip, what happens at the same time comes first and the turn that looked at it last.
+        """
+        return self._levels.linked(record)
+
+    def facts(self, scope: str = "", *, ended: bool = False) -> list[Record]:
+        """What people stated and still holds, in the order of time; with `ended`, also what held before."""
+        return self._levels.of_level("fact", scope=scope, ended=ended)
+
+    def derived(self, level: str, scope: str = "") -> list[Record]:
+        """All that was derived of a level ("episode", "summary", "theme", "fact"), in the order of time."""
+        return self._levels.of_level(level, scope=scope)
+
+    def consolidate(
+        self, limit: int | None = None, stop: Callable[[], bool] = lambda: False, write: Write | None = None
+    ) -> int:
+        """Work what is new into episodes of clips, facts, summaries and themes; how many steps were taken.
+
+        At most `limit` steps, and none once `stop` says so: what is left is done the next time, also after
+        the process was killed. `write` is a capable chat model that words facts and summaries; without it
+        they consist of sentences as they were said. Other threads get 0 meanwhile.
+        """
+        return self._consolidation(limit, stop, write)
+
+    def unconsolidated(self) -> dict[str, int]:
+        """How many records wait for `consolidate`, by the level they are to be worked into."""
+        return dict(self._consolidation.waiting())
 
     def forget(self, ids: Sequence[str]) -> None:
         """Delete records with their vectors, their words and the blobs that only they used.
 
-        The logs of their sessions stay; `log.delete` removes those. Raises UnknownName, and then nothing is
-        deleted.
+        The logs of their sessions stay as they are: this takes back what was remembered. `erase` removes what
+        was said and seen. Raises UnknownName, and then nothing is deleted.
         """
         with self._database.write() as connection:
-            for record_id in dict.fromkeys(ids):
-                if not connection.execute("DELETE FROM records WHERE id = ?", (record_id,)).rowcount:
+            for record_id in ids:
+                if connection.execute("SELECT 1 FROM records WHERE id = ?", (record_id,)).fetchone() is None:
                     raise _unknown(record_id)
+            # One may take another with it: what is derived goes with what it rests on.
+            connection.executemany("DELETE FROM records WHERE id = ?", [(record_id,) for record_id in ids])
         self._clean()
+
+    def erasable(self, what: Forget) -> Extent:
+        """What `erase` would remove; nothing is changed. Raises as `erase` does, but for open sessions."""
+        with self._database.read() as connection:
+            return survey(connection, what)
+
+    def erase(self, what: Forget, beside: Sequence[Path] = ()) -> Erased:
+        """Forget for good, in the records and in the logs, and prove it: see `memory.forgetting`.
+
+        The proof searches the folder of the store and the files `beside` it. Raises UnknownName for what is
+        not there, BadInput while a session is open that would change; nothing is forgotten then.
+        """
+        extent, traces = self._erase(what)
+        self._clean()
+        return Erased(extent, prove(self._database, self.blobs, traces, self._indexed(), beside))
+
+    def retain(
+        self, policy: Policy, *, dry_run: bool = False, stop: Callable[[], bool] = lambda: False
+    ) -> Retained:
+        """Forget what is older, and more, than the policy allows, the oldest first and step by step.
+
+        It takes its time, and lets writers in between its steps: call it off the path of an answer. Once
+        `stop` says so, the rest is left for the next time.
+        """
+        used = self.live_bytes()
+        with self._database.read() as connection:
+            before, freed = cut(connection, policy, time.time(), used, self.blobs.sizes())
+            moments = steps(connection, before) if before is not None else []
+            spared = open_sessions(self.path)
+            if before is None or dry_run:
+                extent = survey(connection, Forget(before=before, spared=spared)) if moments else Extent()
+                counts = extent.counted(connection)
+                return Retained(before, *counts, used, max(0, used - freed))
+        records = events = 0
+        for moment in moments:
+            if stop():
+                break
+            extent, traces = self._erase(Forget(before=moment, spared=spared))
+            records, events = records + len(extent.rows), events + traces.events
+        self._clean()
+        return Retained(before, records, events, used, self.live_bytes())
+
+    def live_bytes(self) -> int:
+        """Bytes of what is stored: the database without its free pages, the index, the blobs."""
+        index = self._index_path.stat().st_size if self._index_path.exists() else 0
+        return self._database.live_bytes() + index + self.blobs.size()
+
+    def audit(self, *, repair: bool = False) -> list[Finding]:
+        """What does not fit together or looks wrong; with `repair`, what can be is made anew before."""
+        audit = Audit(self._database, self.blobs, self._indexed, self._clean)
+        return audit(repair=repair)
 
     def embed_pending(self, limit: int | None = None) -> int:
         """Embed records that still wait for their vector, at most `limit`; how many got it.
@@ -163,18 +296,22 @@ class MemoryStore:
 
     def stats(self) -> Stats:
         with self._database.read() as connection:
-            by_role, by_kind = (
-                dict(connection.execute(f"SELECT {name}, count(*) FROM records GROUP BY 1 ORDER BY 1"))
-                for name in ("role", "kind")
-            )
+            counted = connection.execute(
+                "SELECT role, kind, count(*) FROM records GROUP BY role, kind ORDER BY role, kind"
+            ).fetchall()
             sessions, events = connection.execute(
                 "SELECT count(*), coalesce(sum(last), 0) FROM sessions"
             ).fetchone()
+        by_role: Counter[str] = Counter()
+        by_kind: Counter[str] = Counter()
+        for role, kind, count in counted:
+            by_role[role] += count
+            by_kind[kind] += count
         usage = self.blobs.usage()
         return Stats(
-            records=sum(by_role.values()),
-            by_role=by_role,
-            by_kind=by_kind,
+            records=by_role.total(),
+            by_role=dict(by_role),
+            by_kind=dict(sorted(by_kind.items())),
             sessions=sessions,
             events=events,
             blobs=usage.count,
@@ -192,18 +329,41 @@ class MemoryStore:
             embedded=progress.embedded,
             pending=progress.pending,
             problem=self._vectors.problem,
+            search=self._index.state(),
         )
 
     def _prepared(self, record: Record) -> Record:
         if record.id:
             raise BadInput("it is stored already: a new record has no id", part=f"record {record.id}")
         session = session_name(record.session) if record.session else ""
-        return replace(record, id=new_id(), time=record.time or time.time(), session=session)
+        return replace(
+            record,
+            id=new_id(),
+            time=record.time or time.time(),
+            session=session,
+            episode=record.episode or turn_episode(session, record.turn),
+        )
+
+    def _erase(self, what: Forget) -> tuple[Extent, Traces]:
+        with ExitStack() as held:
+            with self._database.write() as connection:
+                extent = survey(connection, what)
+                held.enter_context(all_closed(self.path, extent.changed))
+                traces = gather(connection, extent)
+                carry_out(connection, extent)
+            locks.remove(self.path, extent.sessions)
+        return extent, traces
+
+    def _indexed(self) -> set[int]:
+        """The records whose vectors lie in the file of the index."""
+        kept = IndexFile(self._index_path).read(lambda stored: True)
+        rows = (rows for rows, _ in kept[0].contents()) if kept else ()
+        return {int(row) for some in rows for row in some if row >= 0}
 
     def _clean(self) -> None:
         """After a deletion: nothing of it may stay in the blobs, the index file or the free pages."""
         uses.collect(self._database, self.blobs)
-        self._index.drop()
+        self._index.erase()
         self._database.scrub()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,16 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.database import Database
+from memory.late import States
+from specialists.embed import Encoded
 from specialists.errors import SpecialistFailed
 
 Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
 
 Embed = Callable[[Sequence[str]], Floats]
 """Texts to float32 unit rows [n, d]."""
 
+EncodeTokens = Callable[[Sequence[str]], Sequence[Encoded]]
+"""The same vectors, and those of the texts' tokens."""
+
 PROBE = "The quick brown fox jumps over the lazy dog."
 SAME_SPACE = 0.99
 """Cosine of two vectors of PROBE above which two encoders count as one: rounding differs between machines."""
+
+_ASKED_AT_ONCE = 500
+"""Rows named in one statement; SQLite takes no more than some thousand."""
+
+AT_ONCE, HURRIED = 8192, 64
+"""So many records at most are embedded before a search; some 200 take a second."""
 
 BATCH = 32
 """Records embedded in one call of the encoder."""
@@ -34,11 +47,13 @@ class Progress:
 
 
 class Vectors:
-    """The encoder, and what it made. Without an encoder (`embed` None) there is nothing to search by."""
+    """The encoder, and what it made. Without an encoder (`embed` None) there is nothing to search by; without
+    the vectors of `tokens` too, whole texts are compared alone."""
 
-    def __init__(self, database: Database, embed: Embed | None) -> None:
+    def __init__(self, database: Database, embed: Embed | None, tokens: EncodeTokens | None = None) -> None:
         self._database = database
         self._embed = embed
+        self._tokens = tokens
         self._space: int | None = None
         self.problem = ""
         """Why the encoder failed the last time it was asked; empty when it did not."""
@@ -49,10 +64,19 @@ class Vectors:
 
     def of(self, texts: Sequence[str]) -> Floats:
         """Unit vectors of the texts, [n, d]. Raises SpecialistFailed when the encoder does not give them."""
+        return self._encode(texts, None)[0]
+
+    def read(self, texts: Sequence[str]) -> tuple[Floats, Sequence[Encoded]]:
+        """The same, and the texts token by token; nothing of that where the encoder does not tell."""
+        return self._encode(texts, self._tokens)
+
+    def _encode(self, texts: Sequence[str], tokens: EncodeTokens | None) -> tuple[Floats, Sequence[Encoded]]:
         try:
             if self._embed is None:
                 raise ValueError("no encoder is configured")
-            vectors = np.ascontiguousarray(self._embed(list(texts)), dtype="<f4")
+            encoded = tokens(list(texts)) if tokens else ()
+            found = np.stack([text.vector for text in encoded]) if encoded else self._embed(list(texts))
+            vectors = np.ascontiguousarray(found, dtype="<f4")
             if vectors.ndim != 2 or len(vectors) != len(texts):
                 raise ValueError(f"expected {len(texts)} rows, got an array of shape {vectors.shape}")
             if not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-2):
@@ -61,7 +85,7 @@ class Vectors:
             self.problem = f"{type(error).__name__}: {error}"
             raise SpecialistFailed(self.problem, part="encoder of the memory") from error
         self.problem = ""
-        return vectors
+        return vectors, encoded
 
     def space(self) -> int:
         """The space that the encoder spans, known again by its vector of PROBE. Raises SpecialistFailed.
@@ -92,13 +116,22 @@ class Vectors:
             if not waiting:
                 break
             try:
-                vectors = self.of([text for _, text in waiting])
+                vectors, encoded = self.read([text for _, text in waiting])
             except SpecialistFailed:
                 self._postpone([row for row, _ in waiting])
                 raise
-            self._keep([row for row, _ in waiting], vectors)
+            self._keep([row for row, _ in waiting], vectors, [text.states for text in encoded])
             done += len(waiting)
         return done
+
+    def catch_up(self, hurried: bool) -> None:
+        """Before a search: embed the records that wait where they are no more than `AT_ONCE`, or `HURRIED`;
+        else the newest few, and the rest is found by words alone. Raises SpecialistFailed."""
+        space, most = self.space(), HURRIED if hurried else AT_ONCE
+        count = "SELECT count(*) FROM (SELECT 1 FROM pending WHERE space = ? LIMIT ?)"
+        with self._database.read() as connection:
+            waiting = connection.execute(count, (space, most + 1)).fetchone()[0]
+        self.embed_pending(waiting if waiting <= most else BATCH)
 
     def progress(self) -> Progress:
         """Of the encoder's space once it is known, of the newest before."""
@@ -128,8 +161,9 @@ class Vectors:
                 or connection.execute(f"{select} ORDER BY failures, record DESC LIMIT 1", (space,)).fetchall()
             )
 
-    def _keep(self, rows: Sequence[int], vectors: Floats) -> None:
+    def _keep(self, rows: Sequence[int], vectors: Floats, tokens: Sequence[States]) -> None:
         space = self.space()
+        states = dict(zip(rows, tokens, strict=True)) if tokens else {}
         with self._database.write() as connection:
             for row, vector in zip(rows, vectors, strict=True):
                 # Another process may have been faster, or the record is forgotten by now.
@@ -139,6 +173,11 @@ class Vectors:
                         "INSERT INTO vectors (space, record, vector) VALUES (?, ?, ?)",
                         (space, row, vector.tobytes()),
                     )
+                    if row in states:
+                        connection.execute(
+                            "INSERT INTO tokens (record, space, width, states) VALUES (?, ?, ?, ?)",
+                            (row, space, states[row].shape[1], states[row].tobytes()),
+                        )
 
     def _postpone(self, rows: Sequence[int]) -> None:
         space = self.space()
@@ -147,6 +186,47 @@ class Vectors:
                 "UPDATE pending SET failures = failures + 1 WHERE space = ? AND record = ?",
                 [(space, row) for row in rows],
             )
+
+
+def vectors_after(
+    connection: sqlite3.Connection, space: int, high: int, limit: int
+) -> tuple[int, Rows, Floats] | None:
+    """(highest id, rows [n], vectors [n, d]) of the next vectors above id `high`, None after the last."""
+    found = connection.execute(
+        "SELECT id, record, vector FROM vectors WHERE space = ? AND id > ? ORDER BY id LIMIT ?",
+        (space, high, limit),
+    ).fetchall()
+    if not found:
+        return None
+    return found[-1][0], np.array([row for _, row, _ in found], np.int64), _matrix(found)
+
+
+def vectors_of(connection: sqlite3.Connection, space: int, rows: Rows) -> tuple[Rows, Floats]:
+    """(rows [n], vectors [n, d]) of those of the rows that have one."""
+    found: list[tuple[int, int, bytes]] = []
+    for start in range(0, len(rows), _ASKED_AT_ONCE):
+        some = rows[start : start + _ASKED_AT_ONCE].tolist()
+        marks = ", ".join("?" * len(some))
+        found += connection.execute(
+            f"SELECT id, record, vector FROM vectors WHERE space = ? AND record IN ({marks})", (space, *some)
+        ).fetchall()
+    return np.array([row for _, row, _ in found], np.int64), _matrix(found)
+
+
+def tokens_of(connection: sqlite3.Connection, space: int, rows: Sequence[int]) -> dict[int, States]:
+    """The tokens of those of the rows that have them: int8 [n, w]."""
+    select = (
+        "SELECT record, width, states FROM json_each(?) AS asked"
+        " CROSS JOIN tokens ON record = asked.value AND space = ?"
+    )
+    found = connection.execute(select, (json.dumps(list(rows)), space))
+    return {row: np.frombuffer(states, np.int8).reshape(-1, width) for row, width, states in found}
+
+
+def _matrix(found: Sequence[tuple[int, int, bytes]]) -> Floats:
+    return np.frombuffer(b"".join(vector for _, _, vector in found), "<f4").reshape(max(1, len(found)), -1)[
+        : len(found)
+    ]
 
 
 def _find_space(connection: sqlite3.Connection, probe: Floats) -> int | None:

@@ -14,6 +14,7 @@ from orchestrator.budget import Budget
 from specialists.chat.prompt import SYSTEM
 from specialists.errors import BadConfig
 from specialists.media import Limits
+from specialists.models import cache_folder
 
 
 class _Table(BaseModel):
@@ -23,7 +24,7 @@ class _Table(BaseModel):
 class EngineTable(_Table):
     data: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("antiphon")))
     """Sessions, memory and blobs."""
-    models: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("antiphon")) / "models")
+    models: Path = Field(default_factory=cache_folder)
     turn_seconds: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     step_seconds: float = Field(default=60.0, gt=0, allow_inf_nan=False)
     system_prompt: str = SYSTEM
@@ -46,7 +47,15 @@ class ControllerTable(_Table):
 
 class MemoryTable(_Table):
     reuse: bool = True
+    reuse_like: float = Field(default=0.8, ge=0, le=1)
+    """What was found in a picture is reused for one that is at least so alike (`memory.looks`); 0 never."""
     hits: int = Field(default=6, ge=0, le=100)
+    keep_days: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Older than so many days is forgotten; 0 keeps everything."""
+    max_bytes: int = Field(default=0, ge=0)
+    """Beyond so many bytes the oldest is forgotten; 0 keeps everything."""
+    wording: bool = False
+    """Whether `chat` words summaries and facts; otherwise they consist of sentences as they were said."""
 
 
 class SpeechTable(_Table):
@@ -123,6 +132,14 @@ def load(path: Path | None = None) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         raise BadConfig(_explain(error), part=str(chosen)) from error
+
+
+def router_table(values: dict[str, Any]) -> ControllerTable:
+    """The settings of a controller. Raises BadConfig, which names the key."""
+    try:
+        return ControllerTable.model_validate(values)
+    except ValidationError as error:
+        raise BadConfig(_explain(error), part="controller") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from memory.blobs import BlobStore
+from memory.records import Hit
 from memory.store import MemoryStore
 from orchestrator.budget import Budget
 from orchestrator.config import Config
@@ -13,11 +16,20 @@ from orchestrator.controller.route import Controller
 from orchestrator.door import Door
 from orchestrator.events import Event
 from orchestrator.history import Exchange
+from orchestrator.intake import accepting
 from orchestrator.latency import Latency
 from orchestrator.session import Attachment
 from specialists.base import Card, Chunk, Task
-from specialists.content import Message
-from specialists.errors import Unavailable
+from specialists.content import Message, Part
+from specialists.errors import Theirs, Unavailable
+from specialists.media import Limits
+
+Accept = Callable[[Sequence[Attachment], Limits, BlobStore], Awaitable[tuple[list[Part], list[Theirs]]]]
+
+
+def later(seconds: float, act: Callable[[], None]) -> asyncio.TimerHandle:
+    """Do something in so many seconds, unless the handle is cancelled before."""
+    return asyncio.get_running_loop().call_later(seconds, act)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,11 @@ class Services:
     clock: Callable[[], float]
     observe: Callable[[Event], None] = lambda event: None
     """Sees every Event of every session as it is recorded. Quick, and never raises."""
+    accept: Accept = accepting
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    timer: Callable[[float, Callable[[], None]], asyncio.TimerHandle] = later
+    chance: Callable[[], float] = random.random
+    """Even between 0 and 1."""
 
     def card(self, name: str) -> Card:
         """The Card of that name. Raises Unavailable when it is gone since the plan was made."""
@@ -94,6 +111,8 @@ class TurnContext:
     calls: list[str] = field(default_factory=list)
     """Specialists that ran, in the order they finished."""
     reused: list[str] = field(default_factory=list)
+    found: list[Hit] = field(default_factory=list)
+    """What memory found for the request before it was routed."""
     remembered: list[str] = field(default_factory=list)
     """Ids of the records of what was said in this turn, the reply's last."""
     marks: dict[str, float] = field(default_factory=dict)

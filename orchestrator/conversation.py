@@ -11,8 +11,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from memory.locks import lock_path
 from orchestrator import verbs
 from orchestrator.budget import Budget
+from orchestrator.consolidating import Consolidating
 from orchestrator.context import BusyMeter, Services, TurnContext
 from orchestrator.events import Event, Heard, SessionOpened, TextDelta, TurnFinished
 from orchestrator.execution import Execution
@@ -20,6 +22,8 @@ from orchestrator.graph import TurnGraph
 from orchestrator.history import History, Served
 from orchestrator.intake import Given, attachments
 from orchestrator.journal import Journal
+from orchestrator.rerun import tape
+from orchestrator.rerun.recording import recorded
 from orchestrator.session import Attachment
 from orchestrator.stream import Stream
 from orchestrator.wording import unfinished
@@ -42,6 +46,8 @@ class _Turn:
     said: str = ""
     heard: str | None = None
     begun: bool = False
+    limit: Callable[[], None] | None = None
+    """Ends it as too late."""
     interrupted: bool = False
 
 
@@ -52,6 +58,11 @@ class _Sent:
     voice: bool
     speak: bool
     budget: Budget = field(default_factory=Budget)
+
+    @property
+    def recorded(self) -> list[object]:
+        """All but the attachments, which become parts."""
+        return [self.text, self.voice, self.speak, [self.budget.seconds, self.budget.price]]
 
 
 class EngineSession:
@@ -66,18 +77,20 @@ class EngineSession:
         keep: bool,
         history: History | None = None,
         scope: str = "",
+        inputs: Callable[[Services, Journal], Services] = recorded,
     ) -> None:
         """`keep` is False for a session that leaves nothing behind; it may begin with a `history`.
 
-        `scope` is the prefix of the sessions whose memories it may see.
+        `scope` is the prefix of the sessions whose memories it may see. What its turns take in passes
+        through `inputs`, which writes it down, or gives what was written down before.
         """
         self.name = name
-        self._services = services
         self._graph = graph
         self._keep = keep
         self.scope = scope
         log = services.memory.log if keep else None
         self._journal = Journal(name, services.clock, log, services.door)
+        self._services = inputs(services, self._journal) if keep else services
         self._history = history or History()
         self._opening = asyncio.Lock()
         self._starting = asyncio.Lock()
@@ -87,6 +100,7 @@ class EngineSession:
         self._turn: _Turn | None = None
         self._chores: set[asyncio.Task[None]] = set()
         """What goes on after a turn or a note, with nobody waiting."""
+        self._consolidating = Consolidating(services)
         self._last_reply: tuple[int, str] = (0, "")
         """The last finished turn with the id of the record of its reply."""
 
@@ -111,8 +125,11 @@ class EngineSession:
         turn: _Turn | None = None
         try:
             async with self._starting:
+                self._consolidating.pause()  # the answer has the processor to itself
                 await self.interrupt()
                 turn = self._turn = _Turn(self._history.turns + 1)
+                self._journal.begin(turn.number)
+                self._journal.take(tape.SEND, str(turn.number), sent.recorded)
                 name = f"{self.name} turn {turn.number}"
                 turn.task = asyncio.create_task(self._run(turn, sent, events), name=name)
             async for event in events:
@@ -129,14 +146,14 @@ class EngineSession:
                 return
             if self._keep and self._lock is None:
                 self._lock = await in_thread(_locked, self._services.memory.path, self.name)
-            recorded = await self._journal.resume()
+            logged = await self._journal.resume()
             history = self._history
-            for event in recorded:
+            for event in logged:
                 history = history.after(event)
             # No await between these: an opening that is cancelled has happened wholly or not at all.
             self._history, self._opened = history, True
             left_open = history.open_turn
-            self._record(SessionOpened(wall_time=time.time(), resumed=bool(recorded)))
+            self._record(SessionOpened(wall_time=time.time(), resumed=bool(logged)))
             if left_open:
                 self._record(TurnFinished(turn=left_open, outcome="interrupted"))
             await self._journal.flush()
@@ -157,12 +174,19 @@ class EngineSession:
     async def note(self, event: Event) -> Event:
         """Record an event that happened around the turns: what the ears heard, who has the floor."""
         await self.open()
+        return self.place(event)
+
+    def place(self, event: Event) -> Event:
+        """The same in a session that is open, at once."""
+        if event.type != tape.NOTED:
+            self._journal.take(tape.NOTE)
         noted = self._record(event)
         self._behind(self._write())  # the ears and the floor do not wait for the disk
         return noted
 
     async def close(self) -> None:
         await self.interrupt()
+        self._consolidating.pause()
         await asyncio.gather(*self._chores)
         try:
             await self._journal.flush()
@@ -179,17 +203,46 @@ class EngineSession:
         task = turn.task
         if task is None or task.done():
             return
-        if not turn.interrupted:
-            turn.interrupted = True
-            if turn.begun:  # a task cancelled before its first step never gets to say that it is over
-                task.cancel()
+        self.cut(turn.heard)
         # Waiting, not awaiting: cancelling the one who stops a turn must not leave the turn half stopped.
         await asyncio.wait([task])
+
+    def cut(self, heard: str | None) -> bool:
+        """Stop the running turn, without waiting for its end; False where none runs."""
+        turn = self._turn
+        if turn is None or turn.task is None or turn.task.done() or turn.interrupted:
+            return False
+        self._journal.take(tape.STOP, "", heard)
+        turn.heard, turn.interrupted = heard, True
+        if turn.begun:  # a task cancelled before its first step never gets to say that it is over
+            turn.task.cancel()
+        return True
+
+    def run_out_of_time(self) -> bool:
+        """End the running turn as when its time is over; False where none runs."""
+        turn = self._turn
+        if turn is None or turn.limit is None:
+            return False
+        turn.limit()
+        return True
+
+    @property
+    def running(self) -> bool:
+        """Whether a turn runs."""
+        return self._turn is not None
+
+    async def abandon(self) -> None:
+        """End as if the process died now: nothing more is written."""
+        self._journal.drop()
+        await self._journal.flush()
+        await self.close()
 
     async def _correct(self, heard: str) -> None:
         """Speech went on after the turn's text was done, and was cut: keep only what was heard."""
         number, record = self._last_reply
         said = self._history.reply(number)
+        # Words that no event says are not written down beside one.
+        self._journal.take(tape.HEARD, "", [None if said.strip() == heard.strip() else heard])
         if said.strip() != heard.strip():
             unheard = said[len(heard) :].strip() if said.startswith(heard) else said
             self._record(Heard(turn=number, heard=heard, unheard=unheard, complete=False))
@@ -207,8 +260,8 @@ class EngineSession:
 
     def _record(self, event: Event) -> Event:
         numbered = self._journal.record(event)
-        self._services.observe(numbered)
         self._history = self._history.after(numbered)
+        self._services.observe(numbered)
         return numbered
 
     def _context(self, turn: _Turn, sent: _Sent, emit: Callable[[Event], Event]) -> TurnContext:
@@ -263,7 +316,8 @@ class EngineSession:
                 self._turn = None if self._turn is turn else self._turn
                 events.close()
                 if self._keep:
-                    self._behind(self._embed())
+                    self._consolidating.resume()
+                    self._behind(self._consolidating.run())
 
     async def _end(
         self, context: TurnContext, turn: _Turn, outcome: str, emit: Callable[[Event], Event]
@@ -292,8 +346,14 @@ class EngineSession:
         """Run the graph within the turn's time; the outcome. What is theirs is told as its problem."""
         seconds = self._services.config.engine.turn_seconds
         try:
-            async with asyncio.timeout(seconds) as limit, Execution(context) as execution:
-                state = await self._graph.run(context, execution)
+            async with asyncio.timeout(None) as limit, Execution(context) as execution:
+                turn.limit = lambda: limit.reschedule(0.0)
+                timer = self._services.timer(seconds, turn.limit)
+                try:
+                    state = await self._graph.run(context, execution)
+                finally:
+                    timer.cancel()
+                    turn.limit = None
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -332,13 +392,6 @@ class EngineSession:
         except AntiphonError as error:  # it stays pending, and closing the session raises it again
             log.error("session %s is not written: %s", self.name, error)
 
-    async def _embed(self) -> None:
-        """Give new records their vectors while nobody waits, so that the next recall need not."""
-        try:
-            await in_thread(self._services.memory.embed_pending)
-        except AntiphonError as error:
-            log.warning("records wait for their vectors: %s", error)
-
     def _finished(self, context: TurnContext, outcome: str, text: str) -> TurnFinished:
         total = self._services.clock() - context.started
         return TurnFinished(
@@ -358,9 +411,9 @@ def _being_cancelled() -> bool:
 
 def _locked(folder: Path, name: str) -> FileLock:
     """The lock of a session. Raises BadInput when another process has the session open."""
-    locks = folder / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(locks / f"{name}.lock", thread_local=False)
+    path = lock_path(folder, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, thread_local=False)
     try:
         lock.acquire(blocking=False)
     except Timeout as error:

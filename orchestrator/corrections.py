@@ -58,15 +58,18 @@ async def take_up(context: TurnContext, perceived: Perceived) -> Perceived:
         return perceived
     if is_question(last.reply):
         return await _answered(context, perceived, last)
-    if not cues.may_object(context.text):
+    unseen = bool(last.served.reused) and cues.looks_again(context.text)
+    if not unseen and not cues.may_object(context.text):
         return perceived
     before = await _decision(context, last)
     done = _aloud(before) if last.served.spoken else before
-    if not cues.objects(context.text, done, asked_back=last.reply.rstrip().endswith("?")):
+    asked_back = last.reply.rstrip().endswith("?")
+    if not unseen and not cues.objects(context.text, done, asked_back=asked_back):
         return perceived
     words = _words(last.request)
     text = composed(words, context.text)
-    chosen = await _wanted(context, last, before, text)
+    once_more = Route(controls_of(before), "the same once more")
+    chosen = once_more if unseen else await _wanted(context, last, before, text)
     wanted = decision_of(chosen.controls)
     anew = bool(last.served.reused) or (cues.wants_anew(context.text) and bool(last.served.records))
     same = _alike(wanted, before)

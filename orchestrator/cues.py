@@ -126,6 +126,15 @@ _DONE: Mapping[str, re.Pattern[str]] = {
 
 _ANEW = re.compile(r"\b(?:again|once more|closer|carefully|properly|re-?read|anew)\b")
 
+_LOOKS_AGAIN = re.compile(
+    _any(
+        r"(?:please |can you |could you |have a )*(?:look|watch|listen|check)(?:(?: \w+){0,3})"
+        r" (?:again|once more|anew|closer|more closely|more carefully|carefully|properly)\b",
+        rf"(?:no\W+)?(?:that|this|it){_IS} (?:not the same|another|an? (?:other|different|new))"
+        r" (?:picture|photo|image|frame|scan|page|one)\b",
+    )
+)
+
 _ASKED_FOR = re.compile(
     r"(?<!not )(?<!n't )\b(?:use|using|try|with|call|ask|run) (?:the |your )?([\w-]+(?: [\w-]+)?)"
 )
@@ -171,6 +180,11 @@ def refuses(text: str, done: Decision) -> bool:
 def wants_anew(text: str) -> bool:
     """Whether it is asked to do the same once more, with more care."""
     return bool(_ANEW.search(_plain(text)))
+
+
+def looks_again(text: str) -> bool:
+    """Whether a fresh look is asked for, and nothing else: "look again", "no, that's another picture"."""
+    return bool(_LOOKS_AGAIN.match(_plain(text)))
 
 
 def named(text: str, names: Sequence[str]) -> str:

@@ -9,15 +9,19 @@ import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from weakref import WeakSet, WeakValueDictionary
 
+from memory.archive import export, restore
+from memory.copies import fork
 from memory.log import SessionInfo, session_name
+from memory.retention import Policy
 from memory.store import MemoryStore
 from orchestrator.arguments import with_arguments
 from orchestrator.budget import Budget
-from orchestrator.config import Config, load
+from orchestrator.config import Config, load, router_table
 from orchestrator.context import Services
 from orchestrator.controller.build import by_example, controller
 from orchestrator.controller.corrected import CorrectedController
@@ -33,10 +37,13 @@ from orchestrator.latency import Latencies
 from orchestrator.plan import Plan
 from orchestrator.planner import plan as make_plan
 from orchestrator.recall import Memory
+from orchestrator.rerun.playing import Live
+from orchestrator.rerun.session import Rerun, Swap, check_logged, rerun, swap
+from orchestrator.retaining import Retaining
 from orchestrator.telemetry import Telemetry, telemetry
 from orchestrator.tradeoffs import first_choices, fit_to_budget
 from orchestrator.vectors import cached
-from specialists.base import Card, Chunk, Task
+from specialists.base import Card, Chunk, Specialist, Task
 from specialists.content import TEXT, Kind, Message, Part
 from specialists.embed import encoder
 from specialists.errors import AntiphonError, BadInput
@@ -112,8 +119,13 @@ class Orchestrator:
             opened.push_async_callback(self.telemetry.close)
         await self._door(self.latencies.load)
         embed = self._embed or (self._encoder.encode if self._encoder.installed() else None)
-        self.store = await self._door(MemoryStore.open, folder / "memory", embed)
+        tokens = self._encoder.encode_tokens if embed == self._encoder.encode else None
+        self.store = await self._door(MemoryStore.open, folder / "memory", embed, tokens)
         opened.push_async_callback(self._door, self.store.close)
+        limits = self.config.memory
+        self._retaining = Retaining(self.store, Policy(limits.keep_days, limits.max_bytes))
+        self._retaining.start()
+        opened.push_async_callback(self._retaining.close)
         self.blobs = self.store.blobs
         self.corrections = Corrections(self.store.corrections, self._door)
         self._internal = LocalRuntime([Memory(self.store, self._door)])
@@ -147,6 +159,7 @@ class Orchestrator:
         async with contextlib.AsyncExitStack() as closing:  # in reverse order, each whatever the others do
             closing.callback(self._door.close)
             closing.push_async_callback(self._door, self.store.close)
+            closing.push_async_callback(self._retaining.close)
             closing.push_async_callback(self._save_latencies)
             if self.telemetry is not None:
                 closing.push_async_callback(self.telemetry.close)
@@ -202,6 +215,69 @@ class Orchestrator:
     async def sessions(self) -> list[SessionInfo]:
         """The sessions there are."""
         return list(await self._door(self.store.log.sessions))
+
+    async def rerun(self, name: str) -> Rerun:
+        """Execute every turn of a recorded session again, with what was recorded in place of models, memory
+        and clocks; the session stays as it is.
+
+        Raises UnknownName for a session that is not there, BadInput for one whose log does not hold what a
+        rerun needs.
+        """
+        return await rerun(self.store, name)
+
+    async def swap(self, name: str, specialist: str, part: Specialist | Mapping[str, object]) -> Swap:
+        """Rerun a session with one part replaced by a live one, and tell what comes out otherwise.
+
+        `part` is the specialist in its place, or its table in a configuration: `{"model": URI}`, `{"use":
+        "package.module:factory"}`. The specialist `controller` takes `{"kind": ...}`. What others are asked
+        otherwise because of it is asked of those of this engine. Raises what `rerun` does, and BadConfig.
+        """
+        live = await in_thread(self._live, specialist, part)
+        try:
+            return await swap(self.store, name, live)
+        finally:
+            if live.runtime is not self.runtime and not isinstance(part, Specialist):
+                await live.runtime.close()
+
+    async def fork(self, name: str, at: int, to: str | None = None) -> str:
+        """Begin a session as a copy of another one through its turn `at`; its name.
+
+        Raises UnknownName for a session or turn that is not there, BadInput for a name that is taken.
+        """
+        to = session_name(to) if to else new_name()
+        await in_thread(fork, self.store, name, at, to)
+        return to
+
+    async def export(self, name: str, path: Path) -> int:
+        """Write a session to a file with all that belongs to it; its size in bytes. Raises UnknownName, and
+        Unavailable where the file cannot be written."""
+        return await in_thread(export, self.store, name, path)
+
+    async def restore(self, path: Path, name: str | None = None) -> str:
+        """Take an exported session into the store, under its own name or another; the name.
+
+        Raises BadInput for a file that is damaged or no export, and for a name that is taken.
+        """
+        return await in_thread(restore, self.store, path, name, check_logged)
+
+    def _live(self, name: str, part: Specialist | Mapping[str, object]) -> Live:
+        router = self._services.controller
+        if isinstance(part, Specialist):
+            if not isinstance(self.runtime, LocalRuntime):
+                raise BadInput(
+                    "its specialists run elsewhere", part="engine", remedy="Swap in a local engine"
+                )
+            others = (card.name for card in self.runtime.cards() if card.name != name)
+            runtime = LocalRuntime([*map(self.runtime.specialist, others), part])
+        elif name == "controller":
+            table = router_table({**self.config.controller.model_dump(), **part})
+            return Live(self.runtime, controller=controller(table, self._exemplars, self._run), router=router)
+        else:
+            tables = {**self.config.specialists, name: {**self.config.specialists.get(name, {}), **part}}
+            runtime = build(self.models, tables, self.config.limits)
+        runtime.specialist(name)
+        runtime.add(Memory(self.store, self._door))
+        return Live(runtime, frozenset({name}), router=router)
 
     async def route(
         self, text: str, kinds: Sequence[Kind] = (), history: Sequence[Message] = (), scope: str = ""

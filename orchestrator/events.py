@@ -179,7 +179,8 @@ class StepProgress(_Base):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepFinished(_Base):
-    """A step is done. `reused` is True when memory answered in place of the specialist."""
+    """A step is done. `reused` is True when memory answered in place of the specialist; `likeness` then says
+    how alike the pictures are, below 1, where what it found was found in another one."""
 
     type: Literal["step.finished"] = "step.finished"
     step: str
@@ -190,6 +191,7 @@ class StepFinished(_Base):
     reused: bool = False
     key: str = ""
     record: str = ""
+    likeness: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,6 +326,14 @@ class TurnFinished(_Base):
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten(_Base):
+    """Here stood an event of type `was`, which was forgotten for good: memory puts this in its place."""
+
+    type: Literal["event.forgotten"] = "event.forgotten"
+    was: str
+
+
 Event = (
     SessionOpened
     | TurnStarted
@@ -345,6 +355,7 @@ Event = (
     | Heard
     | Failed
     | TurnFinished
+    | Forgotten
 )
 
 

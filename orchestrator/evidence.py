@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Collection
+from dataclasses import replace
 
-from memory.records import Record, evidence_key
+from memory.episodes import marked
+from memory.records import Alike, Record, asked_key, evidence_key
 from orchestrator.context import TurnContext
 from orchestrator.run import Run
 from specialists.base import Card, Task
+from specialists.content import IMAGE, Part
 from specialists.errors import AntiphonError
 
 log = logging.getLogger("antiphon")
+
+
+READS = "ocr"
+"""The specialist whose findings are the words themselves: those are read anew in every other picture. Of two
+tables that differ in one digit, `python -m benchmarks.reuse` takes one pair in twenty for copies."""
 
 
 class Evidence:
@@ -26,20 +35,37 @@ class Evidence:
         """What the answer is known by; empty for a Task without media, which leaves no evidence."""
         if not any(part.blob for part in task.parts):
             return ""
-        required = [other for other in self._context.services.cards() if other.name in card.requires]
-        return evidence_key(card, task, required)
+        return evidence_key(card, task, self._required(card))
 
-    async def known(self, key: str) -> Record | None:
-        """The answer that memory holds; None where it holds none or is not to be used."""
-        services = self._context.services
-        if not key or not services.config.memory.reuse or not self._context.keep:
+    async def known(self, card: Card, task: Task) -> Alike | None:
+        """The answer that memory holds, with how far it holds: below 1, it is about a picture that looks the
+        same. None where memory holds none or it is not to be used."""
+        services, key = self._context.services, self.key(card, task)
+        settings = services.config.memory
+        if not key or not settings.reuse or not self._context.keep:
             return None
         try:
             record = await services.door(services.memory.evidence, key, self._context.scope)
+            if record is not None:
+                return None if record.id in self._unwanted else Alike(record, 1.0)
+            asked = "" if READS in (card.name, card.purpose) else asked_key(card, task, self._required(card))
+            if not settings.reuse_like or not asked:
+                return None
+            found = await services.door(
+                services.memory.alike,
+                asked,
+                task.parts[0].key,
+                self._context.scope,
+                settings.reuse_like,
+                tuple(sorted(self._unwanted)),
+            )
         except AntiphonError as error:
             log.warning("evidence cannot be looked up: %s", error)
             return None
-        return None if record is not None and record.id in self._unwanted else record
+        return found and replace(found, record=_sized(found.record, task.parts[0]))
+
+    def _required(self, card: Card) -> list[Card]:
+        return [other for other in self._context.services.cards() if other.name in card.requires]
 
     async def keep(self, run: Run, card: Card, task: Task, label: str) -> str:
         """Write what a step found; the id of its record, or nothing where there is none to keep."""
@@ -49,6 +75,8 @@ class Evidence:
         chunks = run.chunks.items
         scores = [chunk.score for chunk in chunks if chunk.score is not None]
         media = [part for part in task.parts if part.blob]
+        pieces = marked([(chunk.text, chunk.anchor, chunk.label) for chunk in chunks])
+        size = {"size": _size(media[0])} if media[0].kind == IMAGE else {}
         record = Record(
             text=run.found,
             kind=media[0].kind,
@@ -61,11 +89,36 @@ class Evidence:
             media=tuple(part.kind for part in media),
             anchors=tuple(chunk.anchor for chunk in chunks if chunk.anchor is not None),
             score=sum(scores) / len(scores) if scores else None,
-            facts={"label": label},
+            facts={"label": label, **({"pieces": pieces} if pieces else {}), **size},
+            person=context.scope,
         )
         try:
             (stored,) = await context.services.door(context.services.memory.remember, [record])
         except AntiphonError as error:
             log.error("what %s found is not remembered: %s", card.name, error)
             return ""
+        asked = asked_key(card, task, self._required(card))
+        if asked and READS not in (card.name, card.purpose):
+            await self._keep_asked(stored.id, asked, media[0].key)
         return str(stored.id)
+
+    async def _keep_asked(self, record: str, asked: str, digest: str) -> None:
+        services = self._context.services
+        try:
+            await services.door(services.memory.keep_asked, record, asked, digest)
+        except AntiphonError as error:
+            log.warning("a picture is not found again by its likeness: %s", error)
+
+
+def _sized(record: Record, part: Part) -> Record:
+    """The record with the size of this picture where it tells that of the one it is about: a copy that looks
+    the same may be smaller, and how large it is we know."""
+    told = " x ".join(str(side) for side in record.facts.get("size", ()))  # type: ignore[attr-defined]
+    if not told:
+        return record
+    return replace(record, text=re.sub(rf"\b{told}\b", " x ".join(map(str, _size(part))), record.text))
+
+
+def _size(part: Part) -> list[int]:
+    """Width and height of a picture in pixels, where it says them."""
+    return [int(part.facts[side]) for side in ("width", "height") if side in part.facts]

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 
-from memory.records import Record
+from memory.records import Alike
 from orchestrator.calls import Stopped, answer
 from orchestrator.context import TurnContext
 from orchestrator.events import MediaReady, Replanned, StepFinished, StepProgress, StepStarted, step_failed
@@ -139,9 +139,9 @@ class Execution:
             return
         card = self._context.services.card(run.step.specialist)
         task = self._task(run.step)
-        record = await self._evidence.known(self._evidence.key(card, task))
-        if record is not None:
-            self._reuse(run, record, task)
+        known = await self._evidence.known(card, task)
+        if known is not None:
+            self._reuse(run, known, task)
             return
         started = self._context.services.clock()
         card, task, label = await self._try(run, card, task)
@@ -177,6 +177,7 @@ class Execution:
             return await self._call(run, card, replace(task, id=name, deadline=until - clock()))
 
         return await with_retries(
+            self._context.services,
             call,
             card,
             seconds,
@@ -364,7 +365,9 @@ class Execution:
     def _messages(self) -> tuple[Message, ...]:
         return (message("system", self._context.services.config.engine.system_prompt), *self._context.history)
 
-    def _reuse(self, run: Run, record: Record, task: Task) -> None:
+    def _reuse(self, run: Run, known: Alike, task: Task) -> None:
+        record = known.record
+        run.likeness = known.likeness if known.likeness < 1 else None
         anchor = record.anchors[0] if record.anchors else None
         if record.text.strip():
             run.chunks.put(
@@ -386,6 +389,7 @@ class Execution:
                 parts=run.parts,
                 seconds=seconds,
                 reused=run.reused,
+                likeness=run.likeness,
                 key=key,
                 record=record,
             )

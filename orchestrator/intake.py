@@ -10,6 +10,7 @@ from orchestrator.session import Attachment
 from specialists.content import AUDIO, DOCUMENT, IMAGE, TEXT, VIDEO, Kind, Part, kind_of
 from specialists.errors import BadInput, LimitExceeded, Theirs
 from specialists.media import Limits, inspect, safe_name
+from specialists.threads import in_thread
 
 Given = str | Path | Attachment
 
@@ -57,6 +58,13 @@ def accept_all(
         except Theirs as error:
             refused.append(error)
     return parts, refused
+
+
+async def accepting(
+    given: Sequence[Attachment], limits: Limits, blobs: BlobStore
+) -> tuple[list[Part], list[Theirs]]:
+    """`accept_all` in a thread of its own."""
+    return await in_thread(accept_all, given, limits, blobs)
 
 
 def _read(attachment: Attachment, name: str, limits: Limits) -> bytes:

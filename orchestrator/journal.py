@@ -7,15 +7,19 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
-from memory.log import SessionLog
+from memory.log import INPUTS, SessionLog
 from orchestrator.door import Door
 from orchestrator.events import Event, from_dict, to_dict
+
+BARE = ("session.opened", "floor.changed")
+"""Types of events that hold nothing of what was said, and stay when what was said is forgotten."""
 
 
 class Journal:
     """Append-only. Listeners see an event at once; `flush` returns when all of them are on disk.
 
-    Without a log (a session that is not kept) everything but the writing is the same.
+    Without a log (a session that is not kept) everything but the writing is the same. With each event goes to
+    the log what was taken in before it: see `orchestrator.rerun`.
     """
 
     def __init__(self, session: str, clock: Callable[[], float], log: SessionLog | None, door: Door) -> None:
@@ -26,7 +30,11 @@ class Journal:
         self._seq = 0
         self._listeners: list[asyncio.Queue[Event | None]] = []
         self._closed = False
-        self._pending: list[Event] = []
+        self._pending: list[tuple[Event, list[Any]]] = []
+        self._inputs: list[Any] = []
+        self.turn = 0
+        """The turn that inputs now belong to."""
+        self._dropped = False
         self._writing = asyncio.Lock()
 
     async def resume(self) -> list[Event]:
@@ -43,9 +51,30 @@ class Journal:
         numbered: Any = replace(event, session=self._session, seq=self._seq, time=self._clock())
         for listener in self._listeners:
             listener.put_nowait(numbered)
-        if self._log is not None:
-            self._pending.append(numbered)
+        if self._log is not None and not self._dropped:
+            # What is forgotten takes a turn's events with it, but not those that only say who had the floor.
+            due = event.turn == self.turn and event.type not in BARE
+            inputs, self._inputs = (self._inputs, []) if due else ([], self._inputs)
+            self._pending.append((numbered, inputs))
         return numbered
+
+    def take(self, kind: str, key: str = "", value: Any = None) -> None:
+        """Write down an input, at this place of the log. It reaches the disk with a later event."""
+        last = self._inputs[-1] if self._inputs else None
+        if kind == "read" and last is not None and last[:3] == [self._seq, kind, key]:
+            last[3] += value
+            return
+        if self._log is None:
+            return
+        self._inputs.append([self._seq, kind, key] if value is None else [self._seq, kind, key, value])
+
+    def begin(self, turn: int) -> None:
+        """From here on inputs are those of this turn."""
+        self.turn = turn
+
+    def drop(self) -> None:
+        """Write nothing of what happens from here on, as if the process had died."""
+        self._dropped = True
 
     async def flush(self) -> None:
         """Write what is pending, in order; what could not be written stays pending.
@@ -89,5 +118,7 @@ class Journal:
             self._listeners.remove(live)
 
 
-def _append(log: SessionLog, session: str, batch: list[Event]) -> None:
-    log.append(session, [to_dict(event) for event in batch])
+def _append(log: SessionLog, session: str, batch: list[tuple[Event, list[Any]]]) -> None:
+    log.append(
+        session, [{**to_dict(event), **({INPUTS: inputs} if inputs else {})} for event, inputs in batch]
+    )

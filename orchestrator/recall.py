@@ -37,7 +37,7 @@ class Memory(Specialist):
         k = int(str(task.params.get("k", 5)))
         hits: list[Hit] = []
         if "scope" in task.params:
-            query = Query(task.instruction, k=k, scope=str(task.params["scope"]))
+            query = Query(task.instruction, k=k, scope=str(task.params["scope"]), hurried=True)
             hits = await self._door(self._store.recall, query)
         if not hits:
             yield Chunk(TEXT, label="nothing remembered")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_before_delay
-from tenacity import wait_random_exponential as full_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from orchestrator.calls import Stopped
+from orchestrator.context import Services
 from specialists.base import Card
 from specialists.errors import SpecialistFailed, TransientFailure
 
@@ -23,6 +23,7 @@ SHORTEST_WAIT = 0.05
 
 
 async def with_retries(
+    services: Services,
     call: Callable[[], Awaitable[T]],
     card: Card,
     seconds: float,
@@ -41,20 +42,28 @@ async def with_retries(
         failed = isinstance(error, SpecialistFailed) and not isinstance(error, Stopped)
         return failed and card.idempotent and may_repeat()
 
+    began = services.clock()
+
     def stop(state: RetryCallState) -> bool:
         passing = isinstance(_error(state), TransientFailure)
-        return state.attempt_number >= (MOST_TRIES if passing else 2) or in_time(state)
+        if state.attempt_number >= (MOST_TRIES if passing else 2):
+            return True
+        return services.clock() - began + state.upcoming_sleep >= seconds
+
+    def wait(state: RetryCallState) -> float:
+        most = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (state.attempt_number - 1))
+        return SHORTEST_WAIT + services.chance() * (most - SHORTEST_WAIT)
 
     def tell(state: RetryCallState) -> None:
         error = _error(state)
         assert isinstance(error, SpecialistFailed)
         retrying(error)
 
-    in_time = stop_before_delay(seconds)
     tries = AsyncRetrying(
         retry=retry_if_exception(helps),
-        wait=full_jitter(multiplier=FIRST_WAIT, max=LONGEST_WAIT, min=SHORTEST_WAIT),
+        wait=wait,
         stop=stop,
+        sleep=services.pause,
         before_sleep=tell,
         reraise=True,
     )

@@ -23,6 +23,8 @@ class Run:
     error: Theirs | None = None
     tries: int = 0
     reused: bool = False
+    likeness: float | None = None
+    """How far what is reused holds, where it was found in another picture that looks the same."""
     nothing: str = ""
     """The sentence that says so when the specialist came back with nothing."""
     over: bool = False

@@ -151,6 +151,8 @@ class TurnSpans:
             self._resumed[event.step] = event.time
         else:
             attributes["antiphon.reused"] = event.reused
+            if event.likeness is not None:
+                attributes["antiphon.likeness"] = event.likeness
         if self._content:
             attributes["antiphon.text"] = event.reason if isinstance(event, StepFailed) else event.text
         return Span(f"step {event.specialist}", began, event.time, attributes, error=error)

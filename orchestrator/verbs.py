@@ -29,10 +29,10 @@ from orchestrator.events import (
 )
 from orchestrator.execution import Execution
 from orchestrator.history import without_findings
-from orchestrator.intake import accept_all
 from orchestrator.plan import SPEAKS, PartRef, Plan, Step
 from orchestrator.planner import plan as make_plan
 from orchestrator.reply import Reply
+from orchestrator.sufficiency import sufficient
 from orchestrator.trace import asked_for, exemplar_controls, hit_summary, step_estimates
 from orchestrator.tradeoffs import first_choices, fit_to_budget
 from orchestrator.wording import refused as refusal
@@ -77,9 +77,7 @@ async def perceive(context: TurnContext) -> Perceived:
     refused: list[Theirs] = []
     words = (text_part(context.text),) if context.text.strip() else ()
     try:
-        accepted, refused = await in_thread(
-            accept_all, context.attachments, services.config.limits, services.blobs
-        )
+        accepted, refused = await services.accept(context.attachments, services.config.limits, services.blobs)
     finally:  # the person's words were said, whatever becomes of the files beside them
         spoken = Message("user", (*words, *accepted))
         context.emit(TurnStarted(turn=context.number, message=spoken, voice=context.voice))
@@ -116,8 +114,10 @@ async def recall(context: TurnContext, perceived: Perceived) -> None:
         return
     began = services.clock()
     blobs = tuple(part.key for part in perceived.parts if part.blob)
-    query = Query(perceived.parts[0].text, k=services.config.memory.hits, blobs=blobs, scope=context.scope)
+    words, k = perceived.parts[0].text, services.config.memory.hits
+    query = Query(words, k=k, blobs=blobs, scope=context.scope, hurried=True)
     hits = await services.door(services.memory.recall, query)
+    context.found.extend(hits)
     context.emit(
         Recalled(
             turn=context.number,
@@ -142,6 +142,9 @@ async def route(context: TurnContext, perceived: Perceived) -> Plan | None:
     if chosen is None:
         chosen = await services.controller.route(asked, cards)
         context.busy.seconds += chosen.model_seconds
+        earlier = perceived.parts[1 + perceived.new :]
+        if not perceived.new and earlier and control.WAIT not in chosen.controls:
+            chosen = sufficient(chosen, earlier, context.found, cards)
     chosen = _checked(chosen, cards)
     context.emit(_routed(context, chosen, asked, cards, services.clock() - began))
     if control.WAIT in chosen.controls:
@@ -203,11 +206,11 @@ async def remember(context: TurnContext, text: str) -> str:
     """Keep what was asked and what was answered; the id of the answer's record is returned."""
     if not context.keep:
         return ""
-    records = []
-    if context.text.strip():
-        records.append(Record(context.text, TEXT, "user", context.session, context.number))
-    if text.strip():
-        records.append(Record(text, TEXT, "assistant", context.session, context.number))
+    records = [
+        Record(said, TEXT, role, context.session, context.number, person=context.scope)
+        for role, said in (("user", context.text), ("assistant", text))
+        if said.strip()
+    ]
     if not records:
         return ""
     storing = asyncio.ensure_future(context.services.door(context.services.memory.remember, records))

@@ -171,10 +171,15 @@ class Installed:
     size: int
 
 
+def cache_folder() -> Path:
+    """The models' place in the user's cache."""
+    return Path(platformdirs.user_cache_dir("antiphon")) / "models"
+
+
 def default_folder() -> Path:
     """Where models lie unless a configuration says otherwise: `$ANTIPHON_MODELS`, or the user's cache."""
     named = os.environ.get("ANTIPHON_MODELS")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("antiphon")) / "models"
+    return Path(named) if named else cache_folder()
 
 
 class ModelStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ from specialists.content import TEXT, Anchor, Span
 PLAIN = ("colours", "no text")
 """Labels of what `vision` says of any picture, left out of a timeline."""
 AT_END = math.inf
+_TIMES = re.compile(r"^\d+(?::\d\d)+-\d+(?::\d\d)+ ")
+_HEARD = re.compile(r"^Heard: “(.*)”$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,13 @@ def _line(index: int, span: Span, text: str, label: str, first: Chunk) -> Chunk:
         label=label,
         facts=first.facts,
     )
+
+
+def told(line: str) -> str:
+    """What a line tells, without its times; of what is heard, the words alone."""
+    text = _TIMES.sub("", line.strip())
+    heard = _HEARD.match(text)
+    return heard[1] if heard else text
 
 
 def gap(index: int, text: str) -> Entry:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from specialists.base import Card, Chunk, Cost, Resources, Specialist, Task
 from specialists.calls import ask, subtask
@@ -19,10 +20,14 @@ from specialists.limits import Inspected, safe_name
 from specialists.picture import encode_image
 from specialists.piece import STRETCH_PARAMETERS, stretch
 from specialists.registry import Setup
-from specialists.scenes import changes, scenes
+from specialists.scenes import SAME_SIDES, changes, is_same, scenes
 from specialists.sound import encode_flac, read_audio
 from specialists.threads import in_thread, stream
 from specialists.timeline import Entry, clock, gap, header, merged, moved, scene, speech
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RATE = 16_000
 LONG = 300.0
@@ -165,12 +170,18 @@ class Watcher(Specialist):
                 await work
 
     async def _see(self, film: _Film, spans: list[Span], out: asyncio.Queue[Entry | None]) -> None:
+        looked: list[tuple[NDArray[np.uint8], list[Chunk]]] = []
         try:
             for number, span in enumerate(spans):
                 try:
-                    part = await in_thread(self._frame, film, span)
+                    part, grey = await in_thread(self._frame, film, span)
+                    known = (shown for other, shown in looked if is_same(other, grey))
+                    if (before := next(known, None)) is not None:  # nearly the same picture is kept once
+                        out.put_nowait(scene(film.index, span, before))
+                        continue
                     call = self._call(film, "vision", part, number)
                     shown = [chunk async for chunk in ask(self._setup.runtime, call)]
+                    looked.append((grey, shown))
                 except (Unavailable, UnknownName) as error:
                     out.put_nowait(gap(film.index, f"What it shows is not known: {error.message}."))
                     return
@@ -223,8 +234,10 @@ class Watcher(Specialist):
         cards = [card for card in self._setup.runtime.cards() if card.name == "asr"]
         return any(parameter.name == "words" for card in cards for parameter in card.parameters)
 
-    def _frame(self, film: _Film, span: Span) -> Part:
-        """The frame in the middle of a scene, as a picture."""
+    def _frame(self, film: _Film, span: Span) -> tuple[Part, NDArray[np.uint8]]:
+        """The frame in the middle of a scene, as a picture, and small and grey for comparing it."""
+        import numpy as np
+
         middle = (span.start + span.end) / 2
         frame = next(video_frames(film.data, self._setup.limits, part=film.name, start=middle), None)
         if frame is None:  # the picture ends before the sound
@@ -232,10 +245,11 @@ class Watcher(Specialist):
         if frame is None:
             raise BadInput("there is no picture at this time", part=film.name)
         image = frame.image()
+        grey = np.asarray(image.convert("L").resize(SAME_SIDES))
         image.thumbnail((SIDE, SIDE))
         blob = film.blobs.put(encode_image(image), "image/jpeg")
         size = {"width": float(image.width), "height": float(image.height)}
-        return Part(IMAGE, blob=blob, name=f"{film.name} at {clock(frame.time)}", facts=size)
+        return Part(IMAGE, blob=blob, name=f"{film.name} at {clock(frame.time)}", facts=size), grey
 
     def _sound(self, film: _Film) -> Part | None:
         """The sound of the wanted piece as a recording; None when it is silent."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from specialists.models import ModelStore
+from specialists.models import ModelStore, default_folder
 
 MEDIA = Path(__file__).parent.parent / "examples" / "media"
 
@@ -21,7 +20,4 @@ def media() -> Path:
 @pytest.fixture(scope="session")
 def model_store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
     """The real models, in the user's cache unless `$ANTIPHON_MODELS` names another folder."""
-    import platformdirs
-
-    root = os.environ.get("ANTIPHON_MODELS") or Path(platformdirs.user_cache_dir("antiphon")) / "models"
-    return ModelStore(Path(root))
+    return ModelStore(default_folder())

@@ -146,6 +146,8 @@ class TurnTrace:
                 step.state = "reused" if event.reused else "done"
                 step.took, step.finding = event.seconds, event.text or step.finding
                 step.specialist, step.note = event.specialist, ""
+                if event.likeness is not None:
+                    step.note = f"of a picture {event.likeness:.0%} alike"
             case StepFailed():
                 step.state, step.note = "failed", event.reason
                 if event.then != "give up":

@@ -20,7 +20,7 @@ from orchestrator.cli.common import (
     say,
     writing,
 )
-from orchestrator.cli.transcript import clean, corrected, replanned
+from orchestrator.cli.transcript import clean, corrected, how_finished, replanned
 
 if TYPE_CHECKING:
     from orchestrator.events import Event
@@ -133,8 +133,7 @@ class _Turn:
                 self._plan = to_dict(event)["plan"]
                 self._tell_plan(event.plan)
             case "step.finished":
-                how = "from memory" if event.reused else f"{event.seconds:.2f} s"
-                self._tell(f"{event.specialist}: {how}")
+                self._tell(f"{event.specialist}: {how_finished(to_dict(event))}")
             case "step.failed":
                 then = "" if event.then == "give up" else f" ({event.then})"
                 self._tell(f"{event.specialist}: {event.reason}{then}")

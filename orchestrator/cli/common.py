@@ -47,7 +47,10 @@ def open_store(config: Config) -> MemoryStore:
     from specialists.models import ModelStore
 
     found = encoder(ModelStore(config.engine.models), config.specialists.get("embed"))
-    return MemoryStore.open(config.engine.data / "memory", found.encode if found.installed() else None)
+    folder = config.engine.data / "memory"
+    if not found.installed():
+        return MemoryStore.open(folder, None)
+    return MemoryStore.open(folder, found.encode, found.encode_tokens)
 
 
 def print_json(value: Any) -> None:

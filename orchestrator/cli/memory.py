@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli import memory_forget, memory_levels
 from orchestrator.cli.common import ConfigPath, Json, open_store, print_json, say
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from memory.store import MemoryStore
 
 app = typer.Typer(help="What is remembered: search it, look at it, forget it.", no_args_is_help=True)
+memory_forget.register(app)
+memory_levels.register(app)
 
 
 @app.command()
@@ -86,17 +89,6 @@ def show(
         if value != "":
             typer.echo(clean(f"  {name:<10} {value}"))
     typer.echo(clean(record.text))
-
-
-@app.command()
-def forget(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of records, as search shows them.")],
-    config: ConfigPath = None,
-) -> None:
-    """Forget records for good, with the files that only they used. Session logs stay."""
-    with _store(config) as store:
-        store.forget(ids)
-    say(f"Forgot {len(set(ids))}; what sessions logged stays until `antiphon sessions delete`")
 
 
 def _store(config: ConfigPath) -> MemoryStore:

@@ -1,25 +1,24 @@
-"""`antiphon sessions`: list, show, replay, delete."""
+"""`antiphon sessions`: list, show, fork, export, import, delete; `again` has replay, rerun and swap."""
 
 from __future__ import annotations
 
-import json
-import sys
-import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.common import ConfigPath, Json, open_store, print_json, say
+from orchestrator.cli import again
+from orchestrator.cli.again import Name
+from orchestrator.cli.common import ConfigPath, Json, check_writable, open_store, print_json, say
 
 if TYPE_CHECKING:
     from memory.store import MemoryStore
 
 app = typer.Typer(
-    help="What was said and done: list, show, replay and delete sessions.", no_args_is_help=True
+    help="What was said and done: look at sessions, run them again, copy, move and delete them.",
+    no_args_is_help=True,
 )
-
-Name = Annotated[str, typer.Argument(help="The session's name, as `antiphon sessions list` shows it.")]
 
 
 @app.command("list")
@@ -64,34 +63,61 @@ def show(name: Name, as_json: Json = False, config: ConfigPath = None) -> None:
             typer.echo(text)
 
 
+app.command("replay")(again.replay)
+app.command("rerun")(again.rerun)
+app.command("swap")(again.swap)
+
+
 @app.command()
-def replay(
+def fork(
     name: Name,
-    speed: Annotated[
-        float, typer.Option(metavar="X", help="So many times as fast as it was.", show_default=True)
-    ] = 1.0,
-    instant: Annotated[bool, typer.Option("--instant", help="Without waiting at all.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the events, one JSON object a line.")
-    ] = False,
+    at: Annotated[int, typer.Option("--at", metavar="TURN", help="The last turn that it keeps.", min=1)],
+    to: Annotated[str | None, typer.Option("--to", metavar="NEW", help="The new session's name.")] = None,
     config: ConfigPath = None,
 ) -> None:
-    """Everything that happened, again, in its own time."""
-    from memory.replay import replay as timed
-    from orchestrator.cli.transcript import line
+    """Begin a new session where another one stood after a turn; it goes on from there by itself."""
+    from memory.copies import fork as copy
+    from orchestrator.engine import new_name
+
+    new = to or new_name()
+    with _store(config) as store:
+        count = copy(store, name, at, new)
+    say(f"{new} begins with {count} events of {name}")
+    typer.echo(new)
+
+
+@app.command()
+def export(
+    name: Name,
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+    config: ConfigPath = None,
+) -> None:
+    """Write a session to one file, with its log, its records and everything that was attached or spoken."""
+    from memory.archive import export as write
+
+    check_writable(file)
+    with _store(config) as store:
+        size = write(store, name, file)
+    say(f"{name}: {size:,} bytes in {file}")
+
+
+@app.command("import")
+def import_session(
+    file: Annotated[Path, typer.Argument(help="A file that `antiphon sessions export` wrote.")],
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NEW", help="Its name here, if not its own.")
+    ] = None,
+    config: ConfigPath = None,
+) -> None:
+    """Take an exported session in: all of it, or nothing when one bit of the file is not what it was."""
+    from memory.archive import restore
+    from orchestrator.rerun.session import check_logged
 
     with _store(config) as store:
-        store.log.session(name)
-        events = store.log.read(name, audio=as_json)
-    for wait, event in timed(events, speed=None if instant else speed):
-        if wait:
-            time.sleep(wait)
-        if as_json:
-            text = json.dumps(event, ensure_ascii=False)
-        else:
-            text = f"{event['time']:9.3f} s  turn {event['turn']:<3} {line(event)}"
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        taken = restore(store, file, name, check_logged)
+        info = store.log.session(taken)
+    say(f"{taken}: {info.turns} turns, {info.events} events")
+    typer.echo(taken)
 
 
 @app.command()

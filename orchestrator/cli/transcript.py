@@ -122,6 +122,8 @@ def _take(view: TurnView, event: EventDict) -> None:
         case "turn.finished":
             view.reply = event["text"] or view.reply
             view.outcome = summary
+        case "event.forgotten":
+            view.outcome = "forgotten"
         case _:
             pass
 
@@ -214,8 +216,15 @@ def _step_started(event: EventDict) -> str:
 
 
 def _step_finished(event: EventDict) -> str:
-    how = "from memory" if event["reused"] else f"{event['seconds']:.2f} s"
-    return f"{event['specialist']} {how}"
+    return f"{event['specialist']} {how_finished(event)}"
+
+
+def how_finished(event: EventDict) -> str:
+    """How long a step took, or where its finding is from."""
+    if not event["reused"]:
+        return f"{event['seconds']:.2f} s"
+    alike = event.get("likeness")
+    return "from memory" + (f", of a picture {alike:.0%} alike" if alike is not None else "")
 
 
 def _problem(event: EventDict) -> str:
@@ -259,6 +268,7 @@ _SUMMARIES: Mapping[str, Callable[[EventDict], str]] = {
     "floor.changed": _floor,
     "speech.heard": lambda event: "all of it" if event["complete"] else f"only {event['heard']!r}",
     "turn.finished": _finished,
+    "event.forgotten": lambda event: f"was {event['was']}",
 }
 
 

@@ -1,9 +1,9 @@
 """What is meant of all that was matched: which Cards belong to a request, and which works on what.
 
 Matching looks at each Card alone. Two that say nearly the same are both matched where one is meant, and a
-Card that nothing can feed hardly is. So a Card's chance, and that of a link between two, are logistic in a few
-facts about the others. The weights come with the fitted router, learned on catalogues that it was not fitted
-to.
+Card that nothing can feed hardly is. So a Card's chance, and that of a link between two, are logistic in a
+few facts about the others. The weights come with the fitted router, learned on catalogues that it was not
+fitted to.
 """
 
 from __future__ import annotations
@@ -199,8 +199,8 @@ def _link_facts(
     matched: CardMatch, cards: tuple[Card, ...], kinds: frozenset[Kind], names: Sequence[str]
 ) -> Mapping[tuple[str, str, Kind], np.ndarray]:
     """Float [10] for each possible link by the kind that it passes on: one, its log-odds, whether its source
-    is named before its target, is the last such one, is the only one, whether the reverse is possible, whether
-    the kind is at hand anyway, whether words are all there is, and whether either side gives what it
+    is named before its target, is the last such one, is the only one, whether the reverse is possible,
+    whether the kind is at hand anyway, whether words are all there is, and whether either side gives what it
     takes."""
     by_name = {card.name: card for card in cards}
     order = {name: i for i, name in enumerate(sorted(names, key=lambda name: matched.at[name]))}

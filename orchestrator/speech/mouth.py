@@ -99,6 +99,7 @@ class Mouth:
 
         began = clock()
         await with_retries(
+            context.services,
             call,
             card,
             seconds,

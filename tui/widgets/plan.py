@@ -65,9 +65,8 @@ class PlanView(Widget):
         )
         room = self.size.width - len(row) - 2
         if room > 8 and (note := self._note(step)):
-            row = Content.assemble(
-                row, "  ", (line(note, room), "$error" if step.note and not muted else "$muted")
-            )
+            wrong = bool(step.note) and not muted and step.state != "reused"
+            row = Content.assemble(row, "  ", (line(note, room), "$error" if wrong else "$muted"))
         return row
 
     def _time(self, step: StepTrace) -> tuple[str, str]:

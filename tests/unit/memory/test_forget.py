@@ -151,6 +151,19 @@ def test_a_deletion_cut_short_is_finished_at_the_next_start(store: MemoryStore, 
     assert not store.blobs.has(photo)
 
 
+def test_a_deletion_cut_short_is_finished_in_the_index_too(reopen: Reopen, tmp_path: Path) -> None:
+    with reopen() as store:
+        store.remember([Record("a tabby cat", "text", "user"), Record("an invoice", "text", "user")])
+        store.recall("cat")
+    with reopen() as store:
+        (vector,) = store._vectors.of(["a tabby cat"])
+        assert vector.tobytes() in (tmp_path / "memory" / "index.faiss").read_bytes()
+        with store._database.write() as connection:  # as far as a process gets that is killed here
+            connection.execute("DELETE FROM records WHERE row = 1")
+    reopen()
+    assert vector.tobytes() not in (tmp_path / "memory" / "index.faiss").read_bytes()
+
+
 def test_an_unknown_id_is_named_and_nothing_is_forgotten(store: MemoryStore) -> None:
     (record,) = store.remember([Record("seen", "text", "evidence")])
     with pytest.raises(UnknownName, match="01NOSUCH"):

@@ -165,9 +165,9 @@ def test_memory_is_searched_shown_and_forgotten(call: Call) -> None:
     assert json.loads(call("memory", "show", record_id, "--json").output) == hit["record"]
     assert "a tabby cat" in call("memory", "show", record_id).output
     assert "2 (1 evidence, 1 user)" in call("memory", "stats").output
-    assert call("memory", "forget", record_id).exit_code == 0
+    assert call("memory", "forget", record_id, "--yes").exit_code == 0
     assert isinstance(call("memory", "show", record_id).exception, UnknownName)
-    assert isinstance(call("memory", "forget", record_id).exception, UnknownName)
+    assert isinstance(call("memory", "forget", record_id, "--yes").exception, UnknownName)
 
 
 def test_a_wrong_call_is_a_usage_error(call: Call) -> None:

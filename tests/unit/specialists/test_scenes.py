@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from specialists.content import Span
 from specialists.media import video_frames
-from specialists.scenes import LONGEST, changes, scenes
+from specialists.scenes import LONGEST, changes, is_same, scenes
+
+
+@dataclass(frozen=True)
+class Still:
+    """A frame that is small and grey already."""
+
+    time: float
+    picture: np.ndarray
+
+    def thumb(self) -> np.ndarray:
+        return self.picture
 
 
 def still(seconds: float, step: float = 0.1, **cuts: float) -> list[tuple[float, float]]:
@@ -29,6 +42,27 @@ def test_the_example_is_cut_where_its_scenes_begin(media: Path) -> None:
         pytest.approx(5.16, abs=0.15),
     ]
     assert spans[-1].end == 8.96
+
+
+def test_a_lamp_that_goes_on_is_no_cut() -> None:
+    """Frames as `changes` takes them: a room of blocks, the same room in more light, another room."""
+    chance = np.random.default_rng(3)
+    room, other = (np.kron(chance.integers(20, 150, (12, 16)), np.ones((4, 4))) for _ in range(2))
+    shown = [room] * 10 + [room * 1.4] * 10 + [other] * 10
+    frames = [Still(n / 10, picture.astype(np.uint8)) for n, picture in enumerate(shown)]
+    found = [pair for block in changes(frames) for pair in block]  # type: ignore[arg-type]
+    assert [span.start for span in scenes(found, 3, 8)] == [0, pytest.approx(2.0)]
+
+
+def test_pictures_are_the_same_only_if_they_are_so_everywhere() -> None:
+    chance = np.random.default_rng(3)
+    slide = np.kron(chance.integers(20, 230, (24, 32)), np.ones((10, 10))).astype(np.uint8)
+    noisy = np.clip(slide + chance.normal(0, 2, slide.shape), 0, 255).astype(np.uint8)
+    word = slide.copy()
+    word[100:112, 60:140:3] = 255
+    assert is_same(slide, noisy)
+    assert not is_same(slide, word)
+    assert not is_same(np.full_like(slide, 100), np.full_like(slide, 110))
 
 
 def test_a_still_film_is_one_scene() -> None:

@@ -1,0 +1,414 @@
+"""How memory holds up as it grows: recall, writes, start-up and size from a thousand records to a million.
+
+    python benchmarks/scale.py [--sizes 1000 10000 100000 1000000] [--queries 200] [--models DIR] [--keep DIR]
+
+Up to 100,000 records it takes some minutes, a million about a quarter of an hour more (two cores, 3 GB of
+memory for the exact search that everything is compared with, 6 GB of disk).
+
+The texts are made up: a third of their words are of a Zipf distribution, so that a few are in every other
+record, the others belong to a topic. Vectors come from a cheap encoder (sums of fixed word vectors, 384
+dimensions), because embedding a million texts says nothing about memory. Topics and encoder are set so that
+15,000 such vectors lie to each other as those of 15,000 real sentences do that the default model embeds: mean
+cosine 0.08 (real 0.09), to the nearest 0.69 (0.69), to the tenth nearest 0.51 (0.52), to the hundredth 0.35
+(0.38); 128 cells of which 32 are searched find 93 % of the true ten nearest (95 %).
+
+All rows of one size are timed in turns on the same questions. "exact" is FAISS's flat index over all vectors,
+"words alone" ranks all words of the question with FTS5; both fetch the texts of their ten answers. A row of
+recall is `MemoryStore.recall` as a whole less the encoder; in one more the default model reads each question.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import faiss
+import numpy as np
+import platformdirs
+
+from memory.database import Database
+from memory.index import VectorIndex
+from memory.records import Query, Record
+from memory.store import MemoryStore
+from memory.vectors import Embed, Floats, vectors_after
+
+DIMENSION = 384
+VOCABULARY = 50_000
+TOPICS = 1000
+TOPIC_WORDS = 60
+OF_TOPIC = 0.65
+"""The share of a text's words that are of its topic."""
+
+COMMON = 0.3
+"""The length of what all vectors have in common."""
+
+SESSION = 300
+"""Records a session."""
+
+SAME = 1e-6
+
+
+class CheapEncoder:
+    """Sums of fixed word vectors, the rarer word weighing more. `spent` adds up its seconds."""
+
+    def __init__(self) -> None:
+        chance = np.random.default_rng(7)
+        rank = np.arange(VOCABULARY)[:, None]
+        weight = np.sqrt((rank + 1) / (rank + 200)) * np.arange(1, DIMENSION + 1) ** -0.42
+        self._words = (chance.standard_normal((VOCABULARY, DIMENSION)) * weight).astype(np.float32)
+        common = chance.standard_normal(DIMENSION)
+        self._common = (COMMON * common / np.linalg.norm(common)).astype(np.float32)
+        self.spent = 0.0
+
+    def __call__(self, texts: Sequence[str]) -> Floats:
+        began = time.perf_counter()
+        numbers = [[_number(word) for word in text.split()] for text in texts]
+        rows = np.stack([self._words[some].sum(0) for some in numbers])
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True) + self._common
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        self.spent += time.perf_counter() - began
+        return rows
+
+
+class RealEncoder:
+    """The default model reads every text; the vectors are those of the cheap one, by which all is stored."""
+
+    def __init__(self, real: Embed, cheap: CheapEncoder) -> None:
+        self._real = real
+        self._cheap = cheap
+
+    def __call__(self, texts: Sequence[str]) -> Floats:
+        self._real(list(texts))
+        return self._cheap(texts)
+
+
+def _number(word: str) -> int:
+    digits = word.removeprefix("w")
+    return int(digits) % VOCABULARY if digits.isdigit() else 0
+
+
+def _shares(weights: np.ndarray) -> np.ndarray:
+    return np.cumsum(weights / weights.sum())
+
+
+class Texts:
+    """Made-up sentences, the same on every run."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = np.random.default_rng(seed)
+        self._plain = random.Random(seed)
+        self._zipf = _shares(1 / np.arange(1, VOCABULARY + 1))
+        self._topics = np.random.default_rng(5).integers(200, VOCABULARY, (TOPICS, TOPIC_WORDS))
+        self._of_topic = _shares(1 / np.arange(1, TOPIC_WORDS + 1))
+        self._topic = _shares(np.arange(1, TOPICS + 1) ** -0.5)
+
+    def sentences(self, count: int, least: int, below: int) -> list[str]:
+        sizes = self._chance.integers(least, below, count)
+        total = int(sizes.sum())
+        topics = np.repeat(self._pick(self._topic, count), sizes)
+        own = self._topics[topics, self._pick(self._of_topic, total)]
+        words = np.where(self._chance.random(total) < OF_TOPIC, own, self._pick(self._zipf, total))
+        named = [f"w{number}" for number in words.tolist()]
+        ends = np.cumsum(sizes).tolist()
+        return [" ".join(named[start:end]) for start, end in pairwise([0, *ends])]
+
+    def questions(self, count: int) -> list[str]:
+        return self.sentences(count, 2, 9)
+
+    def records(self, count: int, first: int = 0) -> list[Record]:
+        return [
+            Record(
+                text,
+                "text",
+                self._plain.choice(["user", "evidence"]),
+                session=f"session {number // SESSION}",
+                media=("image",) if self._plain.random() < 0.1 else (),
+                time=1.7e9 + 60 * number,
+            )
+            for number, text in enumerate(self.sentences(count, 5, 40), first)
+        ]
+
+    def _pick(self, shares: np.ndarray, count: int) -> np.ndarray:
+        return np.minimum(np.searchsorted(shares, self._chance.random(count)), len(shares) - 1)
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was measured at one size."""
+
+    size: int
+    milliseconds: dict[str, list[float]] = field(default_factory=dict)
+    single: dict[str, str] = field(default_factory=dict)
+
+
+def fill(store: MemoryStore, texts: Texts, size: int) -> float:
+    """Store and embed `size` records; records a second."""
+    began = time.perf_counter()
+    for start in range(0, size, 1000):
+        store.remember(texts.records(min(1000, size - start), start))
+        store.embed_pending()
+    return size / (time.perf_counter() - began)
+
+
+def built(path: Path, encoder: CheapEncoder) -> tuple[str, float]:
+    """Have the index built as a store does it, in the background; what it then is, and the seconds."""
+    with closing(Database(path / "memory.db")) as database:
+        index = VectorIndex(database, path / "index.faiss")
+        began = time.perf_counter()
+        index.search(1, encoder(["w1"])[0], 10)
+        index.settle()
+        took = time.perf_counter() - began
+        state = index.state()
+        index.close()
+    return state, took
+
+
+def matrix_of(path: Path) -> tuple[np.ndarray, Floats]:
+    with closing(Database(path / "memory.db")) as database, database.read() as connection:
+        count = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
+        rows, vectors, at, high = np.zeros(count, np.int64), np.zeros((count, DIMENSION), np.float32), 0, 0
+        while found := vectors_after(connection, 1, high, 4096):
+            high, some, some_vectors = found
+            rows[at : at + len(some)], vectors[at : at + len(some)] = some, some_vectors
+            at += len(some)
+    return rows, vectors
+
+
+def recall_of_index(
+    path: Path, encoder: Embed, questions: list[str], rows: np.ndarray, all_: Floats
+) -> float:
+    """The share of the true ten nearest to the questions that the index finds; ties count alike."""
+    place = {int(row): number for number, row in enumerate(rows)}
+    found = 0
+    with closing(Database(path / "memory.db")) as database:
+        index = VectorIndex(database, path / "index.faiss")
+        for vector in encoder(questions):
+            cosines = all_ @ vector
+            bar = np.partition(cosines, -10)[-10] - SAME
+            found += sum(cosines[place[row]] >= bar for row, _ in index.search(1, vector, 10))
+    return found / (10 * len(questions))
+
+
+def timed(
+    calls: Mapping[str, Callable[[str], object]], questions: Sequence[str], encoder: CheapEncoder
+) -> dict[str, list[float]]:
+    """Milliseconds a call less the cheap encoder. The calls take turns, so that a busy moment meets all."""
+    marks: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call(questions[0])
+    for question in questions:
+        for name, call in calls.items():
+            encoder.spent = 0.0
+            began = time.perf_counter()
+            call(question)
+            marks[name].append((time.perf_counter() - began - encoder.spent) * 1000)
+    return marks
+
+
+def words_alone(path: Path) -> Callable[[str], object]:
+    connection = sqlite3.connect(path / "memory.db")
+    select = (
+        "SELECT records.text FROM words JOIN records ON row = words.rowid WHERE words MATCH ?"
+        " ORDER BY words.rank LIMIT 10"
+    )
+
+    def search(question: str) -> object:
+        expression = " OR ".join(f'"{word}"' for word in question.split())
+        return connection.execute(select, (expression,)).fetchall()
+
+    return search
+
+
+def exact_alone(path: Path, embed: Embed, rows: np.ndarray, vectors: Floats) -> Callable[[str], object]:
+    connection = sqlite3.connect(path / "memory.db")
+    faiss.omp_set_num_threads(1)  # as memory does: a team of threads only waits for itself here
+    index = faiss.IndexFlatIP(DIMENSION)
+    index.add(vectors)
+
+    def search(question: str) -> object:
+        _, places = index.search(embed([question]), 10)
+        found = rows[places[0]].tolist()
+        marks = ", ".join("?" * len(found))
+        return connection.execute(f"SELECT text FROM records WHERE row IN ({marks})", found).fetchall()
+
+    return search
+
+
+def writes(store: MemoryStore, texts: Texts, count: int) -> dict[str, list[float]]:
+    """Milliseconds to acknowledge one record, and three events, while another thread keeps reading."""
+    done = threading.Event()
+    questions = texts.questions(1000)
+
+    def read() -> None:
+        while not done.is_set():
+            store.recall(random.choice(questions))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    records, events = [], []
+    delta = {"type": "reply.text", "turn": 1, "time": 0.0, "text": "twelve words " * 6}
+    try:
+        for start, end in pairwise(range(0, 3 * count + 1, 3)):
+            (record,) = texts.records(1)
+            began = time.perf_counter()
+            store.remember([record])
+            written = time.perf_counter()
+            store.log.append("bench", [{**delta, "seq": seq + 1} for seq in range(start, end)])
+            records.append((written - began) * 1000)
+            events.append((time.perf_counter() - written) * 1000)
+    finally:
+        done.set()
+        reader.join()
+    return {"write of 1 record, while reading": records, "write of 3 events, while reading": events}
+
+
+def real_encoder(models: Path) -> Embed | None:
+    """The default model, when it is installed; nothing is fetched."""
+    from specialists.embed import TextEncoder
+    from specialists.models import DEFAULTS, ModelStore
+
+    store = ModelStore(models)
+    if not all(store.has(uri) for uri in DEFAULTS["embed"]):
+        return None
+    return TextEncoder(store, DEFAULTS["embed"]).encode
+
+
+def time_recall(
+    path: Path, encoder: CheapEncoder, real: Embed | None, questions: list[str], size: int
+) -> dict[str, list[float]]:
+    rows, vectors = matrix_of(path)
+    with ExitStack() as opened:
+        store = opened.enter_context(MemoryStore.open(path, encoder))
+        calls: dict[str, Callable[[str], object]] = {
+            "baseline: exact search": exact_alone(path, encoder, rows, vectors),
+            "baseline: words alone": words_alone(path),
+            "recall": store.recall,
+            "recall in one session": lambda question: store.recall(question, session="session 2"),
+            "recall of images": lambda question: store.recall(Query(question, kinds=("image",))),
+            "recall of the newest half": lambda question: store.recall(question, since=1.7e9 + 30 * size),
+        }
+        if real is not None:
+            other = opened.enter_context(MemoryStore.open(path, RealEncoder(real, encoder)))
+            calls["recall, with the real encoder"] = other.recall
+        return timed(calls, questions, encoder)
+
+
+def started(path: Path) -> dict[str, float]:
+    """A fresh process opens the store and asks one question; its figures."""
+    command = [sys.executable, __file__, "--open", str(path)]
+    began = time.perf_counter()
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    return {**json.loads(answer.stdout), "process": time.perf_counter() - began}
+
+
+def open_once(path: Path) -> None:
+    """In the fresh process: seconds to the first answer, and bytes of memory that this took."""
+    encoder = CheapEncoder()
+    (question,) = Texts(23).questions(1)
+    before, began = resident(), time.perf_counter()
+    with MemoryStore.open(path, encoder) as store:
+        store.recall(question)
+        took = time.perf_counter() - began
+        print(json.dumps({"answer": took, "memory": resident() - before}))
+
+
+def resident() -> int:
+    """Bytes of memory that are this process's own (pages of mapped files left out)."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(fields["RssAnon"].split()[0]) * 1024
+
+
+def bench(size: int, count: int, real: Embed | None, path: Path) -> Figures:
+    texts, encoder, figures = Texts(11), CheapEncoder(), Figures(size)
+    questions = Texts(17).questions(count)
+    with MemoryStore.open(path, encoder) as store:
+        figures.single["stored and embedded a second"] = f"{fill(store, texts, size):,.0f}"
+    state, took = built(path, encoder)
+    figures.single["index"] = state
+    figures.single["index built in, s"] = f"{took:.1f}"
+    rows, vectors = matrix_of(path)
+    figures.single["recall@10 of the index"] = (
+        f"{recall_of_index(path, encoder, questions, rows, vectors):.3f}"
+    )
+    del rows, vectors
+    figures.milliseconds = time_recall(path, encoder, real, questions, size)
+    with MemoryStore.open(path, encoder) as store:
+        figures.milliseconds |= writes(store, texts, count)
+        began = time.perf_counter()
+        store.stats()
+        figures.single["stats, ms"] = f"{(time.perf_counter() - began) * 1000:.0f}"
+    fresh = started(path)
+    on_disk = {name: (path / name).stat().st_size / size for name in ("memory.db", "index.faiss")}
+    figures.single |= {
+        "bytes a record on disk": f"{on_disk['memory.db']:,.0f} + index {on_disk['index.faiss']:,.0f}",
+        "bytes a record in memory": f"{fresh['memory'] / size:,.0f}",
+        "first answer of a fresh process, s": f"{fresh['answer']:.2f} (with imports {fresh['process']:.2f})",
+    }
+    return figures
+
+
+def show(figures: Figures) -> None:
+    print(f"\n{figures.size:,} records\n")
+    print(f"| {'milliseconds':<34} | {'p50':>8} | {'p95':>8} |")
+    print(f"|{'-' * 36}|{'-' * 10}|{'-' * 10}|")
+    for name, marks in figures.milliseconds.items():
+        print(f"| {name:<34} | {statistics.median(marks):8.2f} | {np.percentile(marks, 95):8.2f} |")
+    print()
+    for name, value in figures.single.items():
+        print(f"{name}: {value}")
+    sys.stdout.flush()
+
+
+def curve(all_: Sequence[Figures]) -> None:
+    print(f"\n| p50 / p95 in ms | {' | '.join(f'{figures.size:,}' for figures in all_)} |")
+    print(f"|---|{'---|' * len(all_)}")
+    for name in all_[0].milliseconds:
+        cells = (
+            f"{statistics.median(marks):.2f} / {np.percentile(marks, 95):.2f}"
+            for marks in (figures.milliseconds[name] for figures in all_)
+        )
+        print(f"| {name} | {' | '.join(cells)} |")
+    for name in all_[0].single:
+        print(f"| {name} | {' | '.join(figures.single[name] for figures in all_)} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument(
+        "--models", type=Path, default=Path(platformdirs.user_cache_dir("antiphon")) / "models"
+    )
+    parser.add_argument("--keep", type=Path, help="an empty folder in which the stores are left")
+    parser.add_argument("--open", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.open is not None:
+        open_once(arguments.open)
+        return
+    real = real_encoder(arguments.models)
+    if real is None:
+        print(f"no encoder in {arguments.models}: the row for the real one is left out")
+    done = []
+    for size in arguments.sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) if arguments.keep is None else arguments.keep / str(size)
+            done.append(bench(size, arguments.queries, real, path))
+        show(done[-1])
+    curve(done)
+
+
+if __name__ == "__main__":
+    main()
