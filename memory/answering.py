@@ -17,6 +17,9 @@ from specialists.embed import Encoded
 GAP = 3600.0
 """Seconds after which a record no longer belongs to what was said before it."""
 
+SHORTLIST = 60
+"""So many records are looked at with what was said around them."""
+
 AROUND: Mapping[int, float] = {-2: 0.5, -1: 0.7, 0: 1.0, 1: 0.3}
 """What a record and its neighbours weigh in the sense of the conversation at that point."""
 
@@ -28,27 +31,28 @@ chosen on the first five dialogues of `benchmarks/recall.py`, where they change 
 def answering(
     connection: Connection, space: int, text: str, asked: Encoded, rows: Sequence[int]
 ) -> dict[int, float]:
-    """Row to score, higher for better; those of the rows that have no tokens yet are missing."""
-    beside = _beside(connection, rows)
-    tokens = tokens_of(connection, space, sorted({near for by in beside.values() for near in by.values()}))
+    """Row to score, higher for better, of the `SHORTLIST` whose own words answer best; without those that
+    have no tokens yet."""
+    tokens = tokens_of(connection, space, rows)
     known = [row for row in rows if row in tokens]
     if not known or tokens[known[0]].shape[1] != asked.states.shape[1]:
         return {}
     question = Question.of(text, asked.states, asked.spans, rarity(connection, late.words_of(text)))
-    order = sorted(tokens)
-    matched = late.matches(question, [tokens[row] for row in order])
-    at = {row: i for i, row in enumerate(order)}
+    own = late.matches(question, [tokens[row] for row in known])
+    best = np.argsort(-(own @ question.weights), kind="stable")[:SHORTLIST]
+    short = [known[i] for i in best]
+    beside = _beside(connection, short)
+    around = {near for by in beside.values() for offset, near in by.items() if offset in (-1, 1)}
+    tokens |= tokens_of(connection, space, sorted(around - tokens.keys()))
 
     def of_neighbour(offset: int) -> Floats:
-        found = np.zeros((len(known), matched.shape[1]), dtype=np.float32)
-        for i, row in enumerate(known):
-            if (near := beside[row].get(offset)) in at:
-                found[i] = matched[at[near]]
-        return found
+        nothing = np.zeros((0, asked.states.shape[1]), dtype=np.int8)
+        near = (beside[row].get(offset) for row in short)
+        return late.matches(question, [tokens.get(row, nothing) if row else nothing for row in near])
 
-    scores = late.scores(question, of_neighbour(0), of_neighbour(-1), of_neighbour(1))
-    sense = _sense(connection, space, asked.vector, known, beside)
-    return dict(zip(known, (scores + SENSE * sense).tolist(), strict=True))
+    scores = late.scores(question, own[best], of_neighbour(-1), of_neighbour(1))
+    sense = _sense(connection, space, asked.vector, short, beside)
+    return dict(zip(short, (scores + SENSE * sense).tolist(), strict=True))
 
 
 def _beside(connection: Connection, rows: Sequence[int]) -> dict[int, dict[int, int]]:

@@ -228,7 +228,8 @@ END;
 """
 
 V4 = """
--- How pictures look, derived from their blobs. `sketch` is that of memory.looks; numbers are never given twice.
+-- How pictures look, derived from their blobs. `sketch` is that of memory.looks; numbers are never
+-- given twice.
 CREATE TABLE pictures (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     digest  TEXT NOT NULL UNIQUE REFERENCES blobs (digest) ON DELETE CASCADE,
