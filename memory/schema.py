@@ -254,14 +254,16 @@ CREATE INDEX alike_by_other ON alike (other);
 """
 
 V5 = """
--- The tokens of a record's text as its encoder sees them: int8, `width` to each; see memory.late.
+-- The tokens of a record's text as its encoder sees them: int8, `width` to each; see memory.late. A table with
+-- row ids: without them every row would take a page of its own.
 CREATE TABLE tokens (
+    id      INTEGER PRIMARY KEY,
     record  INTEGER NOT NULL REFERENCES records (row) ON DELETE CASCADE,
     space   INTEGER NOT NULL REFERENCES spaces (id) ON DELETE CASCADE,
     width   INTEGER NOT NULL,
     states  BLOB NOT NULL,
-    PRIMARY KEY (record, space)
-) WITHOUT ROWID;
+    UNIQUE (record, space)
+);
 -- What was embedded before has none: it is embedded again.
 INSERT INTO pending (space, record) SELECT space, record FROM vectors;
 DELETE FROM vectors;
