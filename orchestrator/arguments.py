@@ -6,10 +6,12 @@ argument spoils an answer, a missed one leaves the specialist to its defaults.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from memory.sentences import content
 from orchestrator.extraction import languages, manner, quantities, times
 from orchestrator.extraction.pages import pages
 from orchestrator.extraction.which import among
@@ -22,6 +24,8 @@ _SIDE = 512
 """Pixels of a square picture where a Card has no default: what most makers of pictures were trained on."""
 
 _TIMED = (AUDIO, VIDEO)
+
+_LETTERS = re.compile(r"[\W\d_]+")
 
 
 def with_arguments(plan: Plan, request_text: str, parts: Sequence[Part], cards: Sequence[Card]) -> Plan:
@@ -51,19 +55,42 @@ def with_arguments(plan: Plan, request_text: str, parts: Sequence[Part], cards: 
 
 def earlier_meant(request_text: str, history: Sequence[Message]) -> tuple[Part, ...]:
     """The media of earlier messages that a request may mean, of each kind: those that its words choose ("the
-    first photo"), else all of the newest message that has some.
+    first photo"), else all of the message that it shares words with (`_about`), else of the newest that has
+    some.
 
-    An ordinal counts within that message where it has as many, else over the conversation.
+    An ordinal counts within the newest message where it has as many, else over the conversation.
     """
     words = instruction(request_text)
-    bearing = [message.media for message in history if message.media]
+    bearing = [message for message in history if message.media]
     meant: list[Part] = []
-    for kind in dict.fromkeys(part.kind for media in reversed(bearing) for part in media):
-        of_kind = [[part for part in media if part.kind == kind] for media in bearing]
+    for kind in dict.fromkeys(part.kind for message in reversed(bearing) for part in message.media):
+        of_kind = [[part for part in message.media if part.kind == kind] for message in bearing]
         newest = next(parts for parts in reversed(of_kind) if parts)
         every = [part for parts in of_kind for part in parts]
-        meant += _chosen_of(newest, words, request_text) or _chosen_of(every, words, request_text) or newest
+        meant += (
+            _chosen_of(newest, words, request_text)
+            or _chosen_of(every, words, request_text)
+            or _about(words, bearing, of_kind)
+            or newest
+        )
     return tuple(meant)
+
+
+def _about(words: str, bearing: Sequence[Message], of_kind: Sequence[list[Part]]) -> list[Part]:
+    """The media of the message that shares the most words with these, by what the person wrote with them and
+    how the files are called, the newest of several; none where none shares any.
+
+    What was answered does not count: it may repeat what stands in the media.
+    """
+    wanted = set(content(words))
+    shared = [0] * len(bearing)
+    for i, (message, parts) in enumerate(zip(bearing, of_kind, strict=True)):
+        named = " ".join(_LETTERS.sub(" ", part.name.rpartition(".")[0]) for part in parts)
+        said = " ".join(part.text for part in message.parts if part.kind == TEXT and not part.name)
+        if parts:
+            shared[i] = len(wanted.intersection(content(f"{said} {named}")))
+    most = max(shared, default=0)
+    return of_kind[len(shared) - 1 - shared[::-1].index(most)] if most else []
 
 
 def _chosen_of(parts: Sequence[Part], words: str, request_text: str) -> list[Part]:

@@ -71,10 +71,11 @@ def facts(
 
     from orchestrator.cli.transcript import moment, one_line
 
-    table = Table("since", "until", "fact", "from", box=None, pad_edge=False)
+    table = Table("since", "until", "fact", box=None, pad_edge=False)
+    table.add_column("from", no_wrap=True, overflow="ignore")  # ids are there to be passed on
     for fact in found:
         until = "" if fact.valid_to is None else moment(fact.valid_to)
-        cells = (moment(fact.valid_from or fact.time), until, one_line(fact.text, 90), " ".join(fact.sources))
+        cells = (moment(fact.valid_from or fact.time), until, one_line(fact.text, 90), "\n".join(fact.sources))
         table.add_row(*map(Text, cells))
     Console().print(table)
 

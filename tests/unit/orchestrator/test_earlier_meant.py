@@ -38,6 +38,26 @@ def test_what_words_choose_else_the_newest_message(words: str, meant: tuple[Part
     assert earlier_meant(words, HISTORY) == meant
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("and what colours does the cat have?", CAT),
+        ("how much was the coffee", DOG),
+        ("is it old", OWL),
+        ("does the animal look at me", CAT),
+    ],
+)
+def test_what_the_person_called_it_tells_which_is_meant(words: str, meant: Part) -> None:
+    history = (
+        Message("user", (text_part("what animal is this"), CAT)),
+        message("assistant", "A cat beside a cup of coffee and an owl."),
+        Message("user", (text_part("add up this receipt for coffee and cake"), DOG)),
+        message("assistant", "It shows a cat."),
+        Message("user", (text_part("and here?"), OWL)),
+    )
+    assert earlier_meant(words, history) == (meant,)
+
+
 def test_an_ordinal_beyond_the_newest_message_counts_over_the_conversation() -> None:
     history = (*HISTORY, Message("user", (text_part("and this"), photo("yak"))))
     assert earlier_meant("tell me more about the first picture", history)[0] == CAT
