@@ -254,8 +254,8 @@ CREATE INDEX alike_by_other ON alike (other);
 """
 
 V5 = """
--- The tokens of a record's text as its encoder sees them: int8, `width` to each; see memory.late. A table with
--- row ids: without them every row would take a page of its own.
+-- The tokens of a record's text as its encoder sees them: int8, `width` to each; see memory.late. A table
+-- with row ids: without them every row would take a page of its own.
 CREATE TABLE tokens (
     id      INTEGER PRIMARY KEY,
     record  INTEGER NOT NULL REFERENCES records (row) ON DELETE CASCADE,

@@ -75,8 +75,8 @@ def facts(
     table.add_column("from", no_wrap=True, overflow="ignore")  # ids are there to be passed on
     for fact in found:
         until = "" if fact.valid_to is None else moment(fact.valid_to)
-        cells = (moment(fact.valid_from or fact.time), until, one_line(fact.text, 90), "\n".join(fact.sources))
-        table.add_row(*map(Text, cells))
+        said, sources = one_line(fact.text, 90), "\n".join(fact.sources)
+        table.add_row(*map(Text, (moment(fact.valid_from or fact.time), until, said, sources)))
     Console().print(table)
 
 
