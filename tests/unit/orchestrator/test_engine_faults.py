@@ -121,7 +121,7 @@ async def test_speech_is_never_an_input(open_engine: Open, controls: str) -> Non
     ("text", "spoken"),
     [
         ('Say this aloud: "The train to Leeds leaves at nine."', "The train to Leeds leaves at nine."),
-        ("out loud: one two three testing", "one two three testing"),
+        ("say out loud: one two three testing", "one two three testing"),
         ("say 'welcome home' aloud", "welcome home"),
     ],
 )
