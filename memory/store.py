@@ -32,6 +32,7 @@ from memory.records import Alike, Hit, Query, Record
 from memory.retention import Policy, Retained, cut, steps
 from memory.rows import COLUMNS, from_row, insert, to_row
 from memory.stats import IndexState, Stats
+from memory.two_speed import Recollection, TwoSpeed
 from memory.vectors import Embed, EncodeTokens, Vectors
 from specialists.content import Kind
 from specialists.embed import default_encoder
@@ -63,6 +64,7 @@ class MemoryStore:
         self._index_path = path / "index.faiss"
         self._index = VectorIndex(self._database, self._index_path)
         self._recall = Recall(self._database, self._vectors, self._index)
+        self._two_speed = TwoSpeed(self._database, self._recall)
         self._levels = Levels(self._database)
         self._consolidation = Consolidation(self._database, self._vectors)
         self.log = SessionLog(self._database, self.blobs, lambda name: self.erase(Forget(session=name)))
@@ -136,6 +138,11 @@ class MemoryStore:
         if isinstance(query, Query):
             return self._recall(query)
         return self._recall(Query(query, k, None if kinds is None else tuple(kinds), since, session))
+
+    def recollect(self, query: str | Query, k: int = 10) -> Recollection:
+        """Recall by what was made of experience (summaries, facts, moments of clips), and by the details
+        where that is not sure: see `memory.two_speed`. A Query brings its own k; its levels do not count."""
+        return self._two_speed(query if isinstance(query, Query) else Query(query, k))
 
     def evidence(self, key: str, scope: str = "") -> Record | None:
         """The newest evidence with exactly this key, None when there is none. See `evidence_key`.

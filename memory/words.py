@@ -68,8 +68,11 @@ def rarity(connection: Connection, words: Sequence[str]) -> dict[str, float]:
 
 def _total(connection: Connection) -> int:
     """About how many records there are: what was deleted in between counts as well."""
-    found = connection.execute("SELECT coalesce(max(row) - min(row) + 1, 0) FROM records").fetchone()
-    return int(found[0])
+    # Each end by itself: asked for both at once, SQLite reads the whole table.
+    first, last = (
+        connection.execute(f"SELECT {end}(row) FROM records").fetchone()[0] for end in ("min", "max")
+    )
+    return 0 if last is None else int(last - first + 1)
 
 
 def _fitting(connection: Connection, rows: Sequence[int], where: str, values: Sequence[object]) -> set[int]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
-from memory.records import Hit, Query
+from memory.episodes import span_of
+from memory.records import Hit, Query, Record
 from memory.store import MemoryStore
 from orchestrator.door import Door
 from specialists.base import Card, Chunk, Cost, Specialist, Task
-from specialists.content import TEXT
+from specialists.content import AUDIO, TEXT
+from specialists.timeline import clock
 
 CARD = Card(
     name="memory",
@@ -22,7 +25,8 @@ CARD = Card(
 
 
 class Memory(Specialist):
-    """Recalls by the person's words and tells each hit on a line, with where it comes from.
+    """Recalls by the person's words and tells each hit on a line, with where it comes from: moments of clips
+    with their times, and where the two paths of recall differ, what the other one found as well.
 
     The parameter `scope` says whose sessions count; without it nothing is told.
     """
@@ -38,7 +42,8 @@ class Memory(Specialist):
         hits: list[Hit] = []
         if "scope" in task.params:
             query = Query(task.instruction, k=k, scope=str(task.params["scope"]), hurried=True)
-            hits = await self._door(self._store.recall, query)
+            found = await self._door(self._store.recollect, replace(query, k=k + 1))
+            hits = list(found.hits[: k if found.agree else k + 1])
         if not hits:
             yield Chunk(TEXT, label="nothing remembered")
         for hit in hits:
@@ -49,7 +54,14 @@ def describe(hit: Hit) -> str:
     """A hit in one line: when, who or what said it, and its words."""
     record = hit.record
     day = time.strftime("%Y-%m-%d", time.localtime(record.time))
-    who = {"user": "the person said", "assistant": "the assistant said"}.get(
+    return f"{day}, {_who(record)}: {' '.join(record.text.split())}"
+
+
+def _who(record: Record) -> str:
+    if record.level == "episode" and (span := span_of(record)) is not None:
+        return f"{'heard' if record.kind == AUDIO else 'seen'} at {clock(span.start)} of a clip"
+    if record.level:
+        return "the person stated" if record.level == "fact" else "in short"
+    return {"user": "the person said", "assistant": "the assistant said"}.get(
         record.role, f"{record.source} found"
     )
-    return f"{day}, {who}: {' '.join(record.text.split())}"

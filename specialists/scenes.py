@@ -109,7 +109,7 @@ def scenes(changes: Sequence[tuple[float, float]], seconds: float, most: int) ->
 
     `changes` holds times in seconds, rising, with their change scores.
     """
-    usual = median(score for _, score in changes) if changes else 0.0
+    usual = median(score for _, score in changes) if _is_dense(changes) else 0.0
     strong = sorted(
         (pair for pair in changes if pair[1] >= max(CUT, ABOVE * usual)), key=lambda pair: -pair[1]
     )
@@ -119,6 +119,13 @@ def scenes(changes: Sequence[tuple[float, float]], seconds: float, most: int) ->
             cuts.append(time)
     edges = [0.0, *sorted(cuts), max(seconds, 0.0)]
     return _divided([Span(a, b) for a, b in pairwise(edges)], most)
+
+
+def _is_dense(changes: Sequence[tuple[float, float]]) -> bool:
+    """Whether the frames were so close together that most changes between them are no cuts: key frames alone,
+    some seconds apart, often are where the cuts are."""
+    gaps = [after[0] - before[0] for before, after in pairwise(changes)]
+    return bool(gaps) and median(gaps) <= SHORTEST
 
 
 def _divided(spans: list[Span], most: int) -> list[Span]:

@@ -12,7 +12,13 @@ from specialists.base import Chunk
 from specialists.content import TEXT, Anchor, Span
 
 PLAIN = ("colours", "no text")
-"""Labels of what `vision` says of any picture, left out of a timeline."""
+"""Labels of what `vision` says of any picture, left out of a timeline but for the names of the colours."""
+SIZE = ("width", "height")
+"""Facts beside those names."""
+UNSURE = 0.5
+"""What `vision` takes a picture for is left out below this probability where words were read in it."""
+PAUSE = 1.0
+"""Seconds of silence that end a sentence without a full stop."""
 AT_END = math.inf
 _TIMES = re.compile(r"^\d+(?::\d\d)+-\d+(?::\d\d)+ ")
 _HEARD = re.compile(r"^Heard: “(.*)”$", re.DOTALL)
@@ -83,7 +89,12 @@ def header(index: int, seconds: float, piece: Span, scenes: int, opening: str) -
 
 def scene(index: int, span: Span, shown: list[Chunk]) -> Entry:
     """What a scene shows, from the Chunks of `vision`."""
+    if any(chunk.label == "text" for chunk in shown) and (shown[0].score or 0.0) < UNSURE:
+        shown = shown[1:]  # the words tell more than a guess that is likely wrong
     said = "".join(chunk.text for chunk in shown if chunk.label not in PLAIN)
+    colours = [name for c in shown if c.label == "colours" for name in c.facts if name not in SIZE]
+    if colours:
+        said += f" Colours: {', '.join(colours)}."
     first = shown[0] if shown else Chunk(TEXT)
     label = "gap" if first.label == "gap" else "scene"
     return Entry(span.start, _line(index, span, " ".join(said.split()), label, first))
@@ -95,6 +106,12 @@ def moved(chunk: Chunk, start: float) -> Chunk:
         return chunk
     span = Span(start + chunk.anchor.span.start, start + chunk.anchor.span.end)
     return replace(chunk, anchor=replace(chunk.anchor, span=span))
+
+
+def paused(before: Chunk, after: Chunk) -> bool:
+    """Whether nothing is said for PAUSE seconds between two Chunks of `asr`."""
+    spans = [chunk.anchor.span for chunk in (before, after) if chunk.anchor and chunk.anchor.span]
+    return len(spans) == 2 and spans[1].start - spans[0].end >= PAUSE
 
 
 def speech(index: int, piece: Span, words: list[Chunk]) -> Entry:

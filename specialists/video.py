@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from contextlib import aclosing
@@ -23,7 +24,7 @@ from specialists.registry import Setup
 from specialists.scenes import SAME_SIDES, changes, is_same, scenes
 from specialists.sound import encode_flac, read_audio
 from specialists.threads import in_thread, stream
-from specialists.timeline import Entry, clock, gap, header, merged, moved, scene, speech
+from specialists.timeline import Entry, clock, gap, header, merged, moved, paused, scene, speech
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 RATE = 16_000
 LONG = 300.0
 """Of films longer than this, in seconds, only key frames are compared: decoding all would take minutes."""
+EACH = 15.0
+"""Of films so long that the option `max_scenes` allows less, a scene is looked at for so many seconds."""
 SILENT = 1e-4
 """Sound that never gets louder than this share of full scale is silence."""
 SIDE = 1600
@@ -98,7 +101,7 @@ class Watcher(Specialist):
             description="Says what happens in a film: what its scenes show and what is said, with times.",
             consumes=(VIDEO,),
             produces=(TEXT,),
-            version="1",
+            version="2",
             parameters=STRETCH_PARAMETERS,
             examples=EXAMPLES,
             requires=("vision", "ocr", "asr"),
@@ -145,7 +148,8 @@ class Watcher(Specialist):
         async with aclosing(stream(compare)) as blocks:
             async for block in blocks:
                 found += [(time - start, score) for time, score in block]
-        return [Span(start + s.start, start + s.end) for s in scenes(found, seconds, self._most)]
+        most = max(self._most, math.ceil(seconds / EACH))
+        return [Span(start + s.start, start + s.end) for s in scenes(found, seconds, most)]
 
     async def _timeline(self, film: _Film, spans: list[Span]) -> AsyncGenerator[Entry, None]:
         """The entries of eyes and ears, merged by time. Both are in order of time by themselves."""
@@ -207,8 +211,12 @@ class Watcher(Specialist):
                 if not chunk.text.strip():
                     continue
                 spoken = True
-                sentence.append(moved(chunk, film.piece.start))
-                if chunk.label != "word" or chunk.text.rstrip().endswith((".", "?", "!")):
+                heard = moved(chunk, film.piece.start)
+                if sentence and paused(sentence[-1], heard):
+                    out.put_nowait(speech(film.index, film.piece, sentence))
+                    sentence = []
+                sentence.append(heard)
+                if heard.label != "word" or heard.text.rstrip().endswith((".", "?", "!")):
                     out.put_nowait(speech(film.index, film.piece, sentence))
                     sentence = []
             if sentence:
@@ -262,5 +270,9 @@ class Watcher(Specialist):
 
 
 def create(setup: Setup) -> Specialist:
-    """The `video` specialist. Option `max_scenes`: how many scenes of a film are looked at, at most; 8."""
+    """The `video` specialist.
+
+    Option `max_scenes`: how many scenes of a film are looked at, at most; 8. Of films in which that is less
+    than one in EACH seconds, as many as that is.
+    """
     return Watcher(setup)

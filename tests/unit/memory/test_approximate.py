@@ -71,7 +71,7 @@ def agreement(index: VectorIndex, vectors: Floats, allowed: list[int] | None = N
 
 def test_it_takes_over_once_it_finds_what_an_exact_search_finds(opened: Open, vectors: Floats) -> None:
     index = settled(opened(), vectors[0])
-    assert index.state().startswith("approximate (64 cells, recall@10 0.9")
+    assert index.state().startswith("approximate (128 cells, recall@10 0.9")
     assert agreement(index, vectors) >= 0.97
 
 
@@ -87,7 +87,7 @@ def test_it_is_loaded_and_not_built_again(opened: Open, vectors: Floats, tmp_pat
     index = opened()
     expected = nearest(vectors, vectors[5], 1)
     assert rows_of(index, vectors[5], 1) == expected
-    assert index.state().startswith("approximate (64 cells")
+    assert index.state().startswith("approximate (128 cells")
     assert "built" not in index.state()
     index.close()
     assert (tmp_path / "index.faiss").stat().st_mtime_ns == before

@@ -103,3 +103,11 @@ def test_scenes_cover_the_film_without_gaps(
     assert (spans[0].start, spans[-1].end) == (0, seconds)
     assert all(one.end == other.start for one, other in pairwise(spans))
     assert len(spans) == 1 or all(span.end > span.start for span in spans)
+
+
+def test_key_frames_are_cuts_even_if_all_of_them_are() -> None:
+    """Encoders put them where the picture changes: their usual change tells nothing of a shaky film."""
+    frames = [(20.0, 0.4), (45.0, 0.5), (62.0, 0.4), (80.0, 0.45)]
+    assert [span.start for span in scenes(frames, 90, 20) if span.start in dict(frames)] == [20, 45, 62, 80]
+    shaky = [(n / 10, 0.4 + n % 5 / 50) for n in range(1, 100)]
+    assert len(scenes(shaky, 10, 20)) == 1

@@ -131,6 +131,41 @@ async def test_words_are_gathered_into_sentences_with_their_times() -> None:
     ]
 
 
+async def test_a_long_pause_ends_a_sentence_that_has_no_full_stop() -> None:
+    words = [
+        said("The", 0.1, 0.3, "word"),
+        said(" cat", 2.0, 2.2, "word"),
+        said(" sleeps.", 2.3, 2.9, "word"),
+    ]
+    found = lines(await watch(watching(Eyes(), ears(*words, words=True)), task(film())))
+    assert [line for line in found if "Heard" in line] == [
+        "0:00-0:00 Heard: “The”",
+        "0:02-0:03 Heard: “cat sleeps.”",
+    ]
+
+
+async def test_of_words_that_were_read_an_unsure_guess_is_not_told() -> None:
+    read = Chunk(TEXT, " The words in it: “PIER 7”.", label="text")
+    for score, told in ((0.2, "The words"), (0.7, "It shows a ship. The words")):
+        eyes = Scripted(card("vision", (IMAGE,)), (Chunk(TEXT, "It shows a ship.", score=score), read))
+        (_, line, *_) = lines(await watch(watching(eyes), task(film(None, (50,)))))
+        assert line == f"0:00-0:02 {told} in it: “PIER 7”."
+
+
+async def test_of_a_long_film_more_scenes_are_looked_at() -> None:
+    eyes = Eyes()
+    chunks = await watch(watching(eyes), task(film(None, (50, 200) * 5, each=150)))
+    assert lines(chunks)[0] == "A film of 2:30 with 10 scenes."
+    assert len([chunk for chunk in chunks if chunk.label == "scene"]) == 10
+
+
+async def test_the_names_of_the_colours_are_told() -> None:
+    colours = {"width": 64.0, "height": 48.0, "red": 0.6, "white": 0.3}
+    seen = (Chunk(TEXT, "It shows a chart."), Chunk(TEXT, " The main ...", label="colours", facts=colours))
+    chunks = await watch(watching(Scripted(card("vision", (IMAGE,)), seen)), task(film(None, (50,))))
+    assert lines(chunks)[1] == "0:00-0:02 It shows a chart. Colours: red, white."
+
+
 async def test_of_a_piece_only_that_is_watched_at_the_times_of_the_film() -> None:
     eyes, heard = Eyes(), ears(said("Hello there.", 0.2, 0.8))
     call = replace(task(film(grey=(50, 200, 100))), params={"start": 2.5, "end": 5.5})

@@ -1,0 +1,63 @@
+"""The step that recalls: what it tells of conversations and of clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memory.episodes import marked
+from memory.records import Record
+from memory.store import MemoryStore
+from orchestrator.door import Door
+from orchestrator.recall import Memory
+from specialists.base import Task
+from specialists.content import Anchor, Span
+
+FILM = (
+    ("0:00-0:20 The words in it: “PIER 7 TICKETS”.\n", Span(0, 20), "scene"),
+    ("0:05-0:09 Heard: “The ferry sails at noon.”\n", Span(5, 9), "speech"),
+    ("1:10-1:20 It shows a rocket.\n", Span(70, 80), "scene"),
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[MemoryStore]:
+    with MemoryStore.open(tmp_path, None) as opened:
+        pieces = marked([(text, Anchor(span=span), label) for text, span, label in FILM])
+        film = Record(
+            "".join(text for text, _, _ in FILM),
+            *("video", "evidence", "trip", 1, "video"),
+            media=("video",),
+            facts={"pieces": pieces},
+            time=1.0,
+        )
+        opened.remember([film, Record("Gerda collects stamps.", "text", "user", "trip", 2, time=1.0)])
+        opened.consolidate()
+        yield opened
+
+
+async def told(store: MemoryStore, words: str, **params: object) -> list[str]:
+    door = Door()
+    try:
+        task = Task("t", "memory", instruction=words, params=params)
+        return [chunk.text.strip() async for chunk in Memory(store, door).run(task)]
+    finally:
+        door.close()
+
+
+async def test_a_moment_of_a_clip_is_told_with_its_time(store: MemoryStore) -> None:
+    (first, *_) = await told(store, "When does the rocket come?", scope="")
+    assert first == "1970-01-01, seen at 1:10 of a clip: It shows a rocket."
+    (first, *_) = await told(store, "What was on the sign when they spoke about the ferry?", scope="")
+    assert first.endswith("seen at 0:00 of a clip: The words in it: “PIER 7 TICKETS”.")
+
+
+async def test_what_a_person_said_is_told_as_such(store: MemoryStore) -> None:
+    (first, *_) = await told(store, "What does Gerda collect?", scope="")
+    assert first == "1970-01-01, the person said: Gerda collects stamps."
+
+
+async def test_without_a_scope_nothing_is_told(store: MemoryStore) -> None:
+    assert await told(store, "What does Gerda collect?") == [""]
