@@ -18,7 +18,8 @@ AT_ONCE = 5000
 # What each piece takes beside its text: its row, its places in the indexes, its vector.
 _UNITS = """
     SELECT r.time AS moment, 600 + length(r.text) * 2 + length(r.facts) + coalesce(
-        (SELECT sum(length(vector)) FROM vectors WHERE record = r.row), 0) AS bytes
+        (SELECT sum(length(vector)) FROM vectors WHERE record = r.row), 0) + coalesce(
+        (SELECT sum(length(states)) FROM tokens WHERE record = r.row), 0) AS bytes
         FROM records r WHERE r.level = ''
     UNION ALL SELECT wall, 150 + length(body) FROM events
 """

@@ -265,6 +265,17 @@ class MemoryStore:
         It takes its time, and lets writers in between its steps: call it off the path of an answer. Once
         `stop` says so, the rest is left for the next time.
         """
+        done = self._retained(policy, stop, dry_run=dry_run)
+        gone = done.records + done.events
+        # What a record takes is an estimate: there may be a little too much left.
+        while gone and policy.max_bytes and done.bytes_after > policy.max_bytes and not (dry_run or stop()):
+            more = self._retained(policy, stop, dry_run=False)
+            gone = more.records + more.events
+            counts = done.records + more.records, done.events + more.events
+            done = Retained(more.before or done.before, *counts, done.bytes_before, more.bytes_after)
+        return done
+
+    def _retained(self, policy: Policy, stop: Callable[[], bool], *, dry_run: bool) -> Retained:
         used = self.live_bytes()
         with self._database.read() as connection:
             before, freed = cut(connection, policy, time.time(), used, self.blobs.sizes())
