@@ -87,15 +87,19 @@ async def check(
     """Put every question of the suite to the specialist.
 
     `samples` adds two samples for each kind of the specialist's own, or replaces those there are. A
-    specialist that is not available is only asked for its Card and its remedy.
+    specialist that is not available is only asked for its Card and its remedy, one with a wrong name for its
+    Card alone.
     """
     offered: dict[Kind, Sequence[Sample]] = {**make_samples(), **(samples or {})}
     garbage = [Sample(kind, _GARBAGE, few[0].media_type, few[0].name) for kind, few in offered.items()]
     empty = [Sample(kind, b"", few[0].media_type, few[0].name) for kind, few in offered.items()]
     held = [sample for few in offered.values() for sample in few]
-    subject = Subject(
-        LocalRuntime([specialist]), specialist.card, offered, SampleBlobs([*held, *garbage, *empty])
-    )
+    # By a wrong name no runtime can call it.
+    called = bool(_NAME.fullmatch(specialist.card.name))
+    runtime = LocalRuntime([specialist] if called else [])
+    subject = Subject(runtime, specialist.card, offered, SampleBlobs([*held, *garbage, *empty]))
+    if not called:
+        return [await _ask("its card is complete", _card_is_complete, subject)]
     asked = _QUESTIONS if specialist.card.available else _QUESTIONS_OF_ABSENT
     return [await _ask(name, question, subject) for name, question in asked.items()]
 

@@ -123,5 +123,5 @@ def test_a_token_is_nearest_to_one_of_its_sense(encoder: TextEncoder) -> None:
 def test_any_other_encoder_has_tokens_too(model_store: ModelStore, tmp_path: Path) -> None:
     for name, uri in zip(("model.onnx", "tokenizer.json"), DEFAULTS["embed"], strict=True):
         (tmp_path / name).symlink_to(model_store.resolve(uri))
-    (found,) = TextEncoder(model_store, (str(tmp_path),)).encode_tokens(["two words"])
+    (found,) = TextEncoder(model_store, (f"path:{tmp_path}",)).encode_tokens(["two words"])
     assert found.states.shape == (2, 128)
