@@ -121,7 +121,9 @@ def stated(record: Record) -> list[Statement]:
 @lru_cache(4096)
 def _read(text: str) -> tuple[Statement, ...]:
     """The statements in a text; those of a fact's sources are asked for again with each further source."""
-    return tuple(Statement(stated_text, *meaning(stated_text)) for stated_text in statements(text))
+    found = (Statement(said, *meaning(said)) for said in statements(text))
+    # "I moved to +" has the form of a statement and says nothing.
+    return tuple(statement for statement in found if statement.about and statement.says)
 
 
 def timeline(statements_about: Sequence[Statement]) -> list[Fact]:

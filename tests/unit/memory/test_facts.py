@@ -118,9 +118,11 @@ PIECES = st.sampled_from(
 
 @given(st.text() | st.lists(PIECES).map(" ".join))
 def test_a_statement_is_a_stretch_of_what_was_said(text: str) -> None:
-    for found in statements(text):
-        assert found in text
-        assert all(meaning(found))
+    assert all(found in text for found in statements(text))
+    for statement in stated(Record(text, "text", "user")):
+        assert statement.text in text
+        assert statement.about
+        assert statement.says
 
 
 @given(st.text())
