@@ -40,6 +40,8 @@ class Mouth:
         self._size = 0
         self._of_clause = 0
         self._seconds = 0.0
+        # Here and not in the task: so it always stands before the text that is to be spoken.
+        context.emit(StepStarted(turn=context.number, step=step.id, specialist=step.specialist))
         self._task = asyncio.create_task(
             self._speak(), name=f"{context.session} turn {context.number} {step.id}"
         )
@@ -60,7 +62,6 @@ class Mouth:
 
     async def _speak(self) -> AntiphonError | None:
         context, step = self._context, self._step
-        context.emit(StepStarted(turn=context.number, step=step.id, specialist=step.specialist))
         try:
             words = False
             async for clause in self._written():
