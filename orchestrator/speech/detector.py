@@ -31,6 +31,8 @@ class Overlap:
     """The words recognised in it, None while they are not known."""
     score: float = 1.0
     """How sure recognition is of them, 0 to 1."""
+    own: bool = False
+    """Whether these words are the assistant's own, heard back from the loudspeaker."""
     failed: bool = False
     """Whether recognition failed, so that there will be no words."""
 
@@ -107,6 +109,8 @@ class LocalDetector:
 
     def _by_words(self, overlap: Overlap) -> Verdict:
         words = plain_words(overlap.text or "")
+        if overlap.own:
+            return Verdict.NOISE if overlap.ended else Verdict.UNDECIDED
         if _STOP & set(words):
             return Verdict.INTERRUPTION
         if not words or overlap.level < self.FAINT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from orchestrator.session import Session
 from orchestrator.speech.detector import InterruptionDetector, LocalDetector, Overlap, Verdict, is_stop
 from orchestrator.speech.devices import AudioDevice, Samples
 from orchestrator.speech.ears import RATE, Boundary, Ears, Vad, silero
+from orchestrator.speech.echo import EchoCanceller, Loudspeaker, are_own_words, webrtc
 from orchestrator.speech.endpoint import patience
 from orchestrator.speech.listener import Guess, Listener
 from orchestrator.speech.playout import Playout, Share
@@ -62,6 +64,7 @@ class Conversation:
         *,
         vad: Vad | None = None,
         detector: InterruptionDetector | None = None,
+        canceller: Callable[[], EchoCanceller | None] = webrtc,
     ) -> None:
         self._session = session
         self._device = device
@@ -71,6 +74,7 @@ class Conversation:
         self._detector = detector or LocalDetector()
         self._listener = Listener(Ears(vad or silero()), self._recognise)
         self._playout = Playout(device.rate, latency=round(device.latency * device.rate))
+        self._loudspeaker = Loudspeaker(self._playout, device.rate, canceller())
         self._replies = Replies(session, self._playout, self._told)
         self._state = State.IDLE
         self._now = 0.0
@@ -132,11 +136,11 @@ class Conversation:
 
     async def _listen(self) -> None:
         exhausted_at: float | None = None
-        frames = self._device.frames(self._playout)
+        frames = self._device.frames(self._loudspeaker)
         async with aclosing(frames) as heard:  # type: ignore[type-var]
             async for frame in heard:
                 self._now += len(frame) / RATE
-                self._hear(frame)
+                self._hear(self._loudspeaker.heard(frame))
                 if not self._device.exhausted:
                     continue
                 exhausted_at = self._now if exhausted_at is None else exhausted_at
@@ -173,6 +177,7 @@ class Conversation:
             level=ears.level,
             text=guess.words.text if guess and guess.words else None,
             score=guess.words.score if guess and guess.words else 1.0,
+            own=bool(guess and guess.words and self._own_words(guess.words.text)),
             failed=guess is not None and guess.error is not None,
         )
         verdict = self._detector.judge(overlap)
@@ -186,6 +191,12 @@ class Conversation:
             self._cut_in = True
             self._cue(Cue.INTERRUPTION)
             self._follow_up()
+
+    def _own_words(self, text: str) -> bool:
+        """Whether the ears heard the assistant itself."""
+        ears = self._listener.ears
+        seconds = (ears.clock - ears.onset) / RATE
+        return self._loudspeaker.mostly_echo(seconds) and are_own_words(text, self._playout.share().heard)
 
     def _follow_up(self) -> None:
         """The person has the floor now; they may have stopped speaking before it was given to them."""
@@ -207,6 +218,9 @@ class Conversation:
             return
         text = guess.words.text
         if ears.silence < patience(text, self._wait) and not cut_off:
+            return
+        if text and self._own_words(text):
+            self._cue(Cue.NOTHING_ASKED)
             return
         if text:
             self._transcript(text, final=True)
