@@ -299,6 +299,16 @@ class Heard(_Base):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remarked(_Base):
+    """In a spoken conversation something was said that belongs to no reply: that it takes a while, or that
+    something did not work. `at` is when it began, in seconds on the ears' clock."""
+
+    type: Literal["speech.remark"] = "speech.remark"
+    text: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(_Base):
     """Something of the turn could not be done: the part, the reason, the remedy."""
 
@@ -353,6 +363,7 @@ Event = (
     | Transcript
     | FloorChanged
     | Heard
+    | Remarked
     | Failed
     | TurnFinished
     | Forgotten

@@ -8,6 +8,7 @@
     DUCKED      the person speaks over it; it speaks on, softly
     HELD        the person speaks on; it is silent, but could still go on
     DOUBTED     the person speaks before the assistant was heard; nothing is played until it is clear why
+    TELLING     the assistant says that something did not work; whoever speaks has the floor at once
 
 No clock and no I/O: whoever drives the machine carries out the commands in their order, and gives the cue
 TIMEOUT when a state lasts longer than its bound. Repeated timeouts lead from every state to IDLE.
@@ -29,6 +30,7 @@ class State(Enum):
     DUCKED = "ducked"
     HELD = "held"
     DOUBTED = "doubted"
+    TELLING = "telling"
 
 
 class Cue(Enum):
@@ -71,7 +73,7 @@ class Command(Enum):
     END_UTTERANCE = "end_utterance"
     """Treat what was said so far as all of it."""
     SAY_SO = "say_so"
-    """Tell the person that something did not work."""
+    """Tell the person that something did not work: aloud, unless they speak."""
 
 
 _S, _C, _D = State, Cue, Command
@@ -85,7 +87,7 @@ TABLE: dict[State, dict[Cue, Transition]] = {
     },
     _S.LISTENING: {
         _C.SPEECH_STOPPED: (_S.DECIDING, ()),
-        _C.FAILED: (_S.IDLE, (_D.SAY_SO,)),
+        _C.FAILED: (_S.TELLING, (_D.SAY_SO,)),
         _C.TIMEOUT: (_S.DECIDING, (_D.END_UTTERANCE,)),
     },
     _S.DECIDING: {
@@ -93,16 +95,16 @@ TABLE: dict[State, dict[Cue, Transition]] = {
         _C.SPEECH_STOPPED: (_S.DECIDING, ()),
         _C.UTTERANCE: (_S.THINKING, (_D.START_TURN,)),
         _C.NOTHING_ASKED: (_S.IDLE, ()),
-        _C.NOTHING_HEARD: (_S.IDLE, (_D.SAY_SO,)),
-        _C.FAILED: (_S.IDLE, (_D.SAY_SO,)),
-        _C.TIMEOUT: (_S.IDLE, (_D.SAY_SO,)),
+        _C.NOTHING_HEARD: (_S.TELLING, (_D.SAY_SO,)),
+        _C.FAILED: (_S.TELLING, (_D.SAY_SO,)),
+        _C.TIMEOUT: (_S.TELLING, (_D.SAY_SO,)),
     },
     _S.THINKING: {
         _C.SPEECH_STARTED: (_S.DOUBTED, (_D.HOLD,)),
         _C.REPLY_AUDIO: (_S.SPEAKING, ()),
         _C.REPLY_FINISHED: (_S.IDLE, ()),
-        _C.FAILED: (_S.IDLE, (_D.SAY_SO,)),
-        _C.TIMEOUT: (_S.IDLE, (*_CUT, _D.SAY_SO)),
+        _C.FAILED: (_S.TELLING, (_D.SAY_SO,)),
+        _C.TIMEOUT: (_S.TELLING, (*_CUT, _D.SAY_SO)),
     },
     _S.SPEAKING: {
         _C.SPEECH_STARTED: (_S.DUCKED, (_D.DUCK,)),
@@ -110,7 +112,7 @@ TABLE: dict[State, dict[Cue, Transition]] = {
         _C.REPLY_FINISHED: (_S.SPEAKING, ()),
         _C.PLAYBACK_FINISHED: (_S.IDLE, (_D.KEEP_HEARD,)),
         _C.FAILED: (_S.SPEAKING, (_D.SAY_SO,)),
-        _C.TIMEOUT: (_S.IDLE, (*_CUT, _D.SAY_SO)),
+        _C.TIMEOUT: (_S.TELLING, (*_CUT, _D.SAY_SO)),
     },
     _S.DUCKED: {
         _C.SPEECH_STARTED: (_S.DUCKED, ()),
@@ -144,6 +146,11 @@ TABLE: dict[State, dict[Cue, Transition]] = {
         _C.FAILED: (_S.LISTENING, (_D.SAY_SO,)),
         _C.TIMEOUT: (_S.THINKING, (_D.RESUME,)),
     },
+    _S.TELLING: {
+        _C.SPEECH_STARTED: (_S.LISTENING, (_D.STOP_PLAYBACK,)),
+        _C.PLAYBACK_FINISHED: (_S.IDLE, ()),
+        _C.TIMEOUT: (_S.IDLE, (_D.STOP_PLAYBACK,)),
+    },
 }
 """Every legal pair. What does not stand here is a fault of the driver."""
 
@@ -159,6 +166,7 @@ FLOOR = {
     State.DUCKED: "assistant",
     State.HELD: "person",
     State.DOUBTED: "person",
+    State.TELLING: "assistant",
 }
 """Who may speak."""
 
@@ -176,6 +184,7 @@ def bounds(turn_seconds: float) -> dict[State, float]:
         State.DUCKED: 6.0,
         State.HELD: 12.0,
         State.DOUBTED: 12.0,
+        State.TELLING: 20.0,
     }
 
 

@@ -152,6 +152,8 @@ class Screen:
                 self._midline = True
             case kinds.Heard():
                 self._line("heard to the end" if event.complete else f"heard until: … {event.heard[-60:]!r}")
+            case kinds.Remarked():
+                self._line(f"says: {event.text}")
             case kinds.Failed():
                 self._line(" ".join(f"{event.part}: {event.reason}. {event.remedy}".split()))
 

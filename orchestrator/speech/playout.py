@@ -87,12 +87,21 @@ class Playout:
         with self._lock:
             if turn != self._turn or self._stopped:
                 return False
-            if self._clauses and not text.strip():
+            if self._clauses and self._clauses[-1].words and not text.strip():
                 last = self._clauses.pop()
                 text, samples, start = last.text, np.concatenate([last.samples, samples]), last.start
             else:
                 start = self._clauses[-1].end if self._clauses else 0
             self._clauses.append(_Clause(text, start, samples, words_within(text, samples, self.rate)))
+            return True
+
+    def remark(self, turn: int, samples: Samples) -> bool:
+        """Queue sound at `rate` hertz that belongs to no reply: it is played, and not counted as heard."""
+        with self._lock:
+            if turn != self._turn or self._stopped:
+                return False
+            start = self._clauses[-1].end if self._clauses else 0
+            self._clauses.append(_Clause("", start, samples, []))
             return True
 
     def finish(self, turn: int) -> None:
@@ -191,7 +200,8 @@ class Playout:
         samples = self._take(len(gains))
         if len(samples) == 0:
             return
-        self._first = self._clock if self._first is None else self._first
+        if self._first is None and (begun := self._begun(self._at - len(samples))) is not None:
+            self._first = self._clock + begun
         self._last = self._clock + len(samples)
         block[: len(samples)] += samples * gains[: len(samples)]
 
@@ -216,6 +226,11 @@ class Playout:
                 self._at += len(piece)
                 count -= len(piece)
         return np.concatenate(pieces)
+
+    def _begun(self, start: int) -> int | None:
+        """How many samples after `start` the reply itself was played first; None where it was not."""
+        places = [max(c.start, start) for c in self._clauses if c.words and start < c.end]
+        return min(places) - start if places and min(places) < self._at else None
 
     def _rewind(self) -> None:
         for clause in self._clauses:

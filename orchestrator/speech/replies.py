@@ -10,9 +10,10 @@ import numpy as np
 
 from orchestrator.events import Failed, SpeechDelta, TextDelta, TurnStarted
 from orchestrator.session import Session
-from orchestrator.speech.playout import Playout
+from orchestrator.speech.playout import Playout, Samples
+from orchestrator.speech.remarks import VOICE
 from orchestrator.turn import Cue
-from specialists.errors import AntiphonError, Unavailable
+from specialists.errors import AntiphonError
 
 STOP_SECONDS = 2.0
 """How long an interrupted reply may take to end before its stream is closed."""
@@ -21,12 +22,13 @@ STOP_SECONDS = 2.0
 class Replies:
     """The assistant's side of the floor.
 
-    `told` gets REPLY_AUDIO, REPLY_FINISHED and FAILED of the newest reply, the last with its error. `start`
-    and `interrupt` return at once; what they ask for is done in order by `run`.
+    `told` gets REPLY_AUDIO, REPLY_FINISHED and FAILED of the newest reply, the last with its problem, which
+    has a `seq` when the session has noted it. `start` and `interrupt` return at once; what they ask for is
+    done in order by `run`.
     """
 
     def __init__(
-        self, session: Session, playout: Playout, told: Callable[[Cue, AntiphonError | None], None]
+        self, session: Session, playout: Playout, told: Callable[[Cue, Failed | None], None]
     ) -> None:
         self.turn = 0
         """The session's number of the newest turn, 0 before the first is known."""
@@ -44,6 +46,18 @@ class Replies:
         number = self._number
         self._playout.begin(number)
         self._acts.put_nowait(lambda: self._start(text, number))
+
+    def remark(self, sound: Samples) -> None:
+        """Play this within the newest reply, after what of it has come."""
+        self._playout.remark(self._number, sound)
+
+    def tell(self, sound: Samples) -> None:
+        """Play this in place of a reply."""
+        self.drop()
+        self._playout.stop()
+        self._playout.begin(self._number)
+        self._playout.remark(self._number, sound)
+        self._playout.finish(self._number)
 
     def drop(self) -> None:
         """Take no more of the newest reply."""
@@ -86,8 +100,8 @@ class Replies:
         self._reply.cancel()  # closing the stream stops the turn, if the session did not
 
     async def _read(self, text: str, number: int) -> None:
-        said = sounded = failed = False
-        error: AntiphonError | None = None
+        said = sounded = False
+        problem: Failed | None = None
         try:
             events = self._session.send(text, voice=True)
             async with aclosing(events) as stream:  # type: ignore[type-var]
@@ -99,19 +113,22 @@ class Replies:
                         case TextDelta():
                             said = said or bool(event.text.strip())
                         case Failed():
-                            failed = True
+                            problem = event
                         case SpeechDelta():
                             sounded = self._play(event, number) or sounded
-        except AntiphonError as problem:
-            error = problem
-        if said and not sounded and not failed and error is None:
-            error = Unavailable("the reply could not be spoken", part="tts")
+        except AntiphonError as error:
+            problem = self._failed(error.code, error.part, error.message, error.remedy)
+        if said and not sounded and problem is None:
+            problem = self._failed("unavailable", VOICE, "the reply could not be spoken")
         if number == self._number:
             self._playout.finish(number)
-            if error is not None:
-                self._told(Cue.FAILED, error)
+            if problem is not None and (problem.part == VOICE or not sounded):
+                self._told(Cue.FAILED, problem)
             else:
                 self._told(Cue.REPLY_FINISHED, None)
+
+    def _failed(self, code: str, part: str, reason: str, remedy: str = "") -> Failed:
+        return Failed(turn=self.turn, code=code, part=part, reason=reason, remedy=remedy)
 
     def _play(self, piece: SpeechDelta, number: int) -> bool:
         samples = np.frombuffer(piece.pcm, "<i2").astype(np.float32) / np.float32(32768)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from orchestrator import turn
 from orchestrator.config import Config
-from orchestrator.events import Event, Failed, FloorChanged, Heard, Transcript
+from orchestrator.events import Event, Failed, FloorChanged, Heard, Remarked, Transcript
 from orchestrator.session import Session
 from orchestrator.speech.detector import InterruptionDetector, LocalDetector, Overlap, Verdict, is_stop
 from orchestrator.speech.devices import AudioDevice, Samples
@@ -21,9 +21,10 @@ from orchestrator.speech.endpoint import patience
 from orchestrator.speech.listener import Guess, Listener
 from orchestrator.speech.playout import Playout, Share
 from orchestrator.speech.recognition import SPECIALIST, Words, recognise
+from orchestrator.speech.remarks import NOTHING_HEARD, Remark, Remarks, remark_on
 from orchestrator.speech.replies import Replies
 from orchestrator.turn import Command, Cue, State
-from specialists.errors import AntiphonError, DeadlineExceeded, Unavailable
+from specialists.errors import AntiphonError, DeadlineExceeded, Ours, Unavailable
 from specialists.runtime import Runtime
 
 RECOGNITION_SECONDS = 10.0
@@ -32,6 +33,13 @@ WORDS_AFTER = 0.8
 """Seconds of voice over the assistant after which words are wanted even without a pause."""
 CLICK_SECONDS = 0.1
 """An utterance with less voice than this is no speech."""
+BRIDGE_SECONDS = 2.5
+"""Of silence after a request before it is said, once, that the answer takes a while."""
+MOST_UNCAUGHT = 2
+"""How often in a row it says that it did not catch what was said."""
+SETTLED = frozenset({State.IDLE, State.THINKING, State.SPEAKING, State.TELLING})
+"""Where what the person said before is dealt with."""
+PLAYING = frozenset({State.SPEAKING, State.DUCKED, State.TELLING})
 REMARK_SECONDS = 0.3
 """An utterance with less voice than this need not be answered when no words are found in it."""
 LAST_REPLY_SECONDS = 60.0
@@ -76,13 +84,16 @@ class Conversation:
         self._playout = Playout(device.rate, latency=round(device.latency * device.rate))
         self._loudspeaker = Loudspeaker(self._playout, device.rate, canceller())
         self._replies = Replies(session, self._playout, self._told)
+        self._remarks = Remarks(device.rate)
         self._state = State.IDLE
         self._now = 0.0
         self._since = 0.0
         self._said = ""
         self._cut_in = False  # whether the open utterance interrupted a reply
         self._cut_off: int | None = None  # where an endless utterance was taken to end
-        self._problem: AntiphonError | None = None
+        self._problem: Failed | None = None
+        self._uncaught = 0  # utterances in a row in which no words were found
+        self._bridged = False  # whether it was said that this reply takes a while
         self._recognitions = itertools.count(1)
         self._notes: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -107,6 +118,7 @@ class Conversation:
             )
         wanted = [name for name in (SPECIALIST, "tts", "chat") if name in cards and cards[name].available]
         await asyncio.gather(*(self._runtime.load(name) for name in wanted))
+        await self._remarks.load(self._runtime)
 
     async def run(self) -> None:
         """Converse. Raises SpecialistFailed when the device fails."""
@@ -156,16 +168,19 @@ class Conversation:
             self._judge()
         if self._state is State.DECIDING:
             self._decide()
-        if self._state in (State.SPEAKING, State.DUCKED) and self._playout.finished:
+        if self._state in PLAYING and self._playout.finished:
             self._cue(Cue.PLAYBACK_FINISHED)
             self._follow_up()
-        if self._state is State.SPEAKING and self._playout.sounding:
+        if self._state in (State.SPEAKING, State.TELLING) and self._playout.sounding:
             self._since = self._now
         if self._now - self._since > (bound := self._bounds.get(self._state, float("inf"))):
             part = "tts" if self._state is State.SPEAKING else "turn"
             part = SPECIALIST if self._state is State.DECIDING else part
-            self._problem = DeadlineExceeded(f"nothing came within {bound:.0f} s", part=part)
+            self._problem = self._failed(DeadlineExceeded(f"nothing came within {bound:.0f} s", part=part))
             self._cue(Cue.TIMEOUT)
+        if self._state is State.THINKING and self._now - self._since > BRIDGE_SECONDS and not self._bridged:
+            self._bridged = True
+            self._replies.remark(self._remark(Remark.BRIDGE))
 
     def _judge(self) -> None:
         ears, guess = self._listener.ears, self._listener.guess
@@ -213,7 +228,7 @@ class Conversation:
         if guess is None or not (self._listener.covers_all or cut_off):
             return
         if guess.words is None:
-            self._problem = guess.error
+            self._problem = self._failed(guess.error)
             self._cue(Cue.FAILED)
             return
         text = guess.words.text
@@ -225,13 +240,24 @@ class Conversation:
         if text:
             self._transcript(text, final=True)
         if not text:
-            self._problem = None
-            self._cue(Cue.NOTHING_HEARD if ears.voiced >= REMARK_SECONDS else Cue.NOTHING_ASKED)
+            self._nothing_heard()
         elif self._cut_in and is_stop(text):
             self._cue(Cue.NOTHING_ASKED)
         else:
-            self._said = text
+            self._said, self._uncaught = text, 0
             self._cue(Cue.UTTERANCE)
+
+    def _nothing_heard(self) -> None:
+        """Ask again, but not for ever: what never has words may be a fan or a neighbour."""
+        if self._listener.ears.voiced < REMARK_SECONDS or self._uncaught == MOST_UNCAUGHT:
+            self._cue(Cue.NOTHING_ASKED)
+            return
+        self._uncaught += 1
+        self._problem = self._failed(
+            AntiphonError("I did not catch that", part=SPECIALIST, remedy="Please say it again"),
+            code=NOTHING_HEARD,
+        )
+        self._cue(Cue.NOTHING_HEARD)
 
     def _on_guess(self, guess: Guess) -> None:
         if guess.words is not None and guess.words.text:
@@ -257,7 +283,7 @@ class Conversation:
                 )
         for command in commands:
             self._do(command)
-        if self._state in (State.IDLE, State.THINKING, State.SPEAKING) and self._listener.ears.open:
+        if self._state in SETTLED and self._listener.ears.open:
             self._listener.close()
             self._cut_in = False
             self._cut_off = None
@@ -265,6 +291,7 @@ class Conversation:
     def _do(self, command: Command) -> None:
         match command:
             case Command.START_TURN:
+                self._bridged = False
                 self._replies.start(self._said)
             case Command.DUCK:
                 self._playout.duck()
@@ -304,12 +331,29 @@ class Conversation:
     def _say_so(self) -> None:
         problem = self._problem
         if problem is None:
-            self._fail("nothing_heard", SPECIALIST, "I did not catch that", "Please say it again")
-        else:
-            self._fail(problem.code, problem.part, problem.message, problem.remedy)
+            raise Ours("there is nothing to say", part="floor")
+        if not problem.seq:  # the session does not know of it yet
+            self._note(problem)
+        sounded = self._state in (State.SPEAKING, *turn.OVERLAP)
+        sound = self._remark(remark_on(problem, sounded=sounded))
+        if self._state is State.TELLING:
+            self._replies.tell(sound)
+        elif sounded:
+            self._replies.remark(sound)
 
-    def _fail(self, code: str, part: str, reason: str, remedy: str = "") -> None:
-        self._note(Failed(turn=self._replies.turn, code=code, part=part, reason=reason, remedy=remedy))
+    def _remark(self, remark: Remark) -> Samples:
+        self._note(Remarked(turn=self._replies.turn, text=remark.value, at=self._now))
+        return self._remarks.sound(remark)
+
+    def _failed(self, error: AntiphonError | None, *, code: str = "") -> Failed:
+        error = error or Ours("nothing is known of it", part="floor")
+        return Failed(
+            turn=self._replies.turn,
+            code=code or error.code,
+            part=error.part,
+            reason=error.message,
+            remedy=error.remedy,
+        )
 
     def _transcript(self, text: str, *, final: bool) -> None:
         ears = self._listener.ears
@@ -318,8 +362,8 @@ class Conversation:
 
     # Mouth.
 
-    def _told(self, cue: Cue, error: AntiphonError | None) -> None:
-        self._problem = error
+    def _told(self, cue: Cue, problem: Failed | None) -> None:
+        self._problem = problem
         self._cue(cue)
         self._follow_up()
 
@@ -335,6 +379,8 @@ class Conversation:
 
     async def _leave(self) -> None:
         """Stop what still plays or runs, keep what was heard of it, and have everything noted."""
+        if self._state is State.TELLING:
+            self._playout.stop()
         if self._state in (State.THINKING, State.SPEAKING, *turn.OVERLAP):
             self._playout.stop()
             self._keep_heard()

@@ -182,3 +182,19 @@ def test_heard_and_unheard_are_always_the_whole_reply_in_order(texts: list[str],
         heard = len(share.heard.split())
     assert len(playout.stop().heard.split()) == heard
     assert np.abs(play(playout, 0.04)).max() <= 0.5
+
+
+def test_a_remark_is_played_in_its_place_and_is_no_part_of_what_was_heard() -> None:
+    playout = Playout(RATE)
+    playout.begin(1)
+    assert playout.remark(1, tone(0.21, 0.25))
+    playout.add(1, "one two", tone(0.2, 0.5), RATE)
+    playout.add(1, "", tone(0.1, 0.5), RATE)
+    assert playout.remark(1, tone(0.1, 0.125))
+    playout.finish(1)
+    sound = play(playout, 0.7)
+    assert [float(sound[round(at * RATE)]) for at in (0.1, 0.3, 0.48, 0.55)] == [0.25, 0.5, 0.5, 0.125]
+    share = playout.share()
+    assert (share.heard, share.unheard, share.complete) == ("one two", "", True)
+    assert share.start == round(0.21 * RATE)
+    assert playout.finished and not playout.remark(2, tone(0.1))

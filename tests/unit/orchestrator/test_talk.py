@@ -19,6 +19,7 @@ from orchestrator.events import (
     Failed,
     FloorChanged,
     Heard,
+    Remarked,
     SpeechDelta,
     TextDelta,
     Transcript,
@@ -27,6 +28,7 @@ from orchestrator.events import (
 )
 from orchestrator.speech.devices import WavPair
 from orchestrator.speech.playout import DUCKED
+from orchestrator.speech.remarks import Remark
 from orchestrator.speech.talk import Conversation
 from specialists.base import Chunk, Specialist, Task
 from specialists.content import TEXT, message
@@ -285,25 +287,62 @@ def test_a_silent_reply_that_ends_while_the_person_pauses_gives_them_the_floor(
     [(Hears(""), "asr"), (Hears(SpecialistFailed("the model broke", part="asr")), "asr")],
 )
 def test_failing_to_hear_is_said(talk: Talk, question: np.ndarray, asr: Specialist, part: str) -> None:
-    actor = talk(question, Actor([]), asr).actor
-    (failed,) = actor.of(Failed)
+    done = talk(question, Actor([]), asr)
+    (failed,) = done.actor.of(Failed)
     assert failed.part == part and failed.reason
-    assert actor.sent == [] and actor.of(FloorChanged)[-1].state == "nobody"
+    assert done.actor.sent == [] and done.actor.of(FloorChanged)[-1].state == "nobody"
+    # Aloud, though there is no voice to say it in words.
+    assert done.sounds()[0] > 2.24
+    assert len(done.actor.of(Remarked)) == 1 and done.actor.of(Heard) == []
 
 
 def test_a_recogniser_that_hangs_is_given_up(talk: Talk, question: np.ndarray) -> None:
     done = talk(question, Actor([]), Hears("never", seconds=1e6))
     (failed,) = done.actor.of(Failed)
     assert failed.code == "deadline_exceeded" and failed.part == "asr"
-    assert len(done.sound) / done.rate < 20
+    assert len(done.sound) / done.rate < 20 and done.sounds()
 
 
 def test_a_turn_that_fails_is_said(talk: Talk, question: np.ndarray) -> None:
     actor = Actor([Unavailable("no model", part="chat", remedy="Pull one")])
-    talk(question, actor, Hears("What is the capital of France?"))
+    done = talk(question, actor, Hears("What is the capital of France?"))
+    assert done.sounds()
     (failed,) = actor.of(Failed)
     assert (failed.part, failed.reason, failed.remedy) == ("chat", "no model", "Pull one")
     assert actor.of(FloorChanged)[-1].state == "nobody"
+
+
+def test_that_an_answer_takes_a_while_is_said_once(talk: Talk, question: np.ndarray) -> None:
+    actor = Actor([(("Paris.", 1.0),)], thinks=6.0)
+    done = talk(question, actor, Hears("What is the capital of France?", seconds=0.1))
+    (bridge,) = actor.of(Remarked)
+    assert bridge.text == Remark.BRIDGE.value
+    first, last = done.sounds()
+    assert first == pytest.approx(bridge.at, abs=0.05) and 2.5 < bridge.at - 2.6 < 3.5
+    # What was said meanwhile is no part of the reply.
+    (heard,) = actor.of(Heard)
+    assert heard.heard == "Paris." and heard.complete
+    assert heard.start == pytest.approx(last - 1.0, abs=0.03)
+
+
+def test_who_is_never_understood_is_not_asked_for_ever(talk: Talk, question: np.ndarray) -> None:
+    done = talk(np.tile(question, 4), Actor([]), Hears(""))
+    assert [remark.text for remark in done.actor.of(Remarked)] == [Remark.NOT_CAUGHT.value] * 2
+    assert done.actor.of(FloorChanged)[-1].state == "nobody"
+
+
+def test_a_problem_that_the_session_told_is_not_noted_twice(talk: Talk, question: np.ndarray) -> None:
+    class Mute(Actor):
+        async def send(self, text: str = "", *, voice: bool = False, **_: Any) -> AsyncIterator[Event]:
+            yield TurnStarted(turn=1, message=message("user", text), voice=voice)
+            yield TextDelta(turn=1, text="Paris.")
+            yield Failed(turn=1, seq=7, code="specialist_failed", part="tts", reason="made no sound")
+            yield TurnFinished(turn=1, outcome="partial")
+
+    done = talk(question, Mute([]), Hears("What is the capital of France?"))
+    assert done.actor.of(Failed) == []
+    assert [remark.text for remark in done.actor.of(Remarked)] == [Remark.NO_VOICE.value]
+    assert done.sounds()
 
 
 def test_a_turn_that_never_answers_is_cancelled(talk: Talk, question: np.ndarray) -> None:
@@ -311,14 +350,16 @@ def test_a_turn_that_never_answers_is_cancelled(talk: Talk, question: np.ndarray
     done = talk(question, actor, Hears("What is the capital of France?"))
     assert actor.kept == [""] and actor.outcomes == ["interrupted"]
     assert [failed.code for failed in actor.of(Failed)] == ["deadline_exceeded"]
+    assert [remark.text for remark in actor.of(Remarked)] == [Remark.BRIDGE.value, Remark.TOO_LATE.value]
     assert len(done.sound) / done.rate < 2.8 + CONFIG.engine.turn_seconds + 6
 
 
 def test_a_reply_that_cannot_be_spoken_is_named(talk: Talk, question: np.ndarray) -> None:
     actor = Actor([(("Paris.", 1.0),)], text_only=True)
-    talk(question, actor, Hears("What is the capital of France?"))
+    done = talk(question, actor, Hears("What is the capital of France?"))
     (failed,) = actor.of(Failed)
     assert (failed.code, failed.part) == ("unavailable", "tts")
+    assert [remark.text for remark in actor.of(Remarked)] == [Remark.NO_VOICE.value] and done.sounds()
     assert actor.of(FloorChanged)[-1].state == "nobody"
 
 

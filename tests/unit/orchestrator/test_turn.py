@@ -69,7 +69,14 @@ def test_a_reply_without_sound_gives_the_floor_back() -> None:
 
 @pytest.mark.parametrize("cue", [Cue.NOTHING_HEARD, Cue.FAILED, Cue.TIMEOUT])
 def test_a_failure_to_hear_is_said(cue: Cue) -> None:
-    assert walk((*QUESTION[:2], cue)) == (State.IDLE, [Command.SAY_SO])
+    assert walk((*QUESTION[:2], cue)) == (State.TELLING, [Command.SAY_SO])
+
+
+def test_who_speaks_while_a_failure_is_told_has_the_floor_at_once() -> None:
+    state, commands = walk((*QUESTION, Cue.FAILED, Cue.SPEECH_STARTED))
+    assert state is State.LISTENING
+    assert commands[1:] == [Command.SAY_SO, Command.STOP_PLAYBACK]
+    assert walk((*QUESTION, Cue.FAILED, Cue.PLAYBACK_FINISHED))[0] is State.IDLE
 
 
 @pytest.mark.parametrize(
