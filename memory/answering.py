@@ -29,17 +29,23 @@ chosen on the first five dialogues of `benchmarks/recall.py`, where they change 
 
 
 def answering(
-    connection: Connection, space: int, text: str, asked: Encoded, rows: Sequence[int]
+    connection: Connection,
+    space: int,
+    text: str,
+    asked: Encoded,
+    rows: Sequence[int],
+    favour: Mapping[int, float],
 ) -> dict[int, float]:
     """Row to score, higher for better, of the `SHORTLIST` whose own words answer best; without those that
-    have no tokens yet."""
+    have no tokens yet. What some rows have ahead for other reasons is their `favour`."""
     tokens = tokens_of(connection, space, rows)
     known = [row for row in rows if row in tokens]
     if not known or tokens[known[0]].shape[1] != asked.states.shape[1]:
         return {}
     question = Question.of(text, asked.states, asked.spans, rarity(connection, late.words_of(text)))
     own = late.matches(question, [tokens[row] for row in known])
-    best = np.argsort(-(own @ question.weights), kind="stable")[:SHORTLIST]
+    ahead = np.array([favour.get(row, 0.0) for row in known], dtype=np.float32)
+    best = np.argsort(-(own @ question.weights + ahead), kind="stable")[:SHORTLIST]
     short = [known[i] for i in best]
     beside = _beside(connection, short)
     around = {near for by in beside.values() for offset, near in by.items() if offset in (-1, 1)}
@@ -52,7 +58,7 @@ def answering(
 
     scores = late.scores(question, own[best], of_neighbour(-1), of_neighbour(1))
     sense = _sense(connection, space, asked.vector, short, beside)
-    return dict(zip(short, (scores + SENSE * sense).tolist(), strict=True))
+    return dict(zip(short, (scores + SENSE * sense + ahead[best]).tolist(), strict=True))
 
 
 def _beside(connection: Connection, rows: Sequence[int]) -> dict[int, dict[int, int]]:

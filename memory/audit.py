@@ -18,6 +18,8 @@ from pathlib import Path
 from memory import locks, schema, uses
 from memory.blobs import BlobStore
 from memory.database import Database
+from memory.looks import BITS
+from memory.sights import FEATURE_BYTES, WINDOWS
 
 EXAMPLES = 5
 ECHO_WORDS = 5
@@ -52,6 +54,12 @@ class _Check:
     repair: str = ""
     wrong: bool = True
 
+
+_SENSELESS = (
+    f"SELECT digest FROM sights WHERE length(windows) != {8 * WINDOWS} OR length(whole) != {BITS // 8}"
+    f" OR length(features) % {FEATURE_BYTES} != 0"
+    " UNION SELECT digest FROM sounds WHERE length(marks) % 8 != 0"
+)
 
 _CHECKS = (
     _Check(
@@ -93,6 +101,12 @@ _CHECKS = (
         "SELECT r.id FROM pending p JOIN vectors v USING (space, record) JOIN records r ON r.row = p.record",
         "DELETE FROM pending WHERE EXISTS"
         " (SELECT 1 FROM vectors v WHERE v.space = pending.space AND v.record = pending.record)",
+    ),
+    _Check(
+        "senses",
+        "files of which something else is kept than how they look or sound",
+        _SENSELESS,
+        f"DELETE FROM sensed WHERE digest IN ({_SENSELESS})",  # they are gone through again
     ),
     _Check(
         "log",
@@ -208,7 +222,7 @@ class Audit:
             self._blobs.delete(digest, unless_put_after=time.time() - FRESH_SECONDS)
         self._clean()
         with self._database.read() as connection:
-            locks.remove(self._database.path.parent, _left_locks(connection, self._database.path.parent))
+            locks.remove(self._database.path.parent, locks.left(self._database.path.parent, connection))
 
     def _words(self) -> Iterator[Finding]:
         """Whether the word index holds the words of the records and no others."""
@@ -259,7 +273,7 @@ class Audit:
         ]
 
     def _locks(self, connection: sqlite3.Connection) -> Iterator[Finding]:
-        left = _left_locks(connection, self._database.path.parent)
+        left = locks.left(self._database.path.parent, connection)
         yield from _finding(
             "locks", "lock files of sessions that are gone", left, wrong=False, repairable=True
         )
@@ -322,13 +336,6 @@ def _unrecorded(connection: sqlite3.Connection) -> list[tuple[str, int, list[str
         if missing := named - recorded.get((session, seq), set()):
             found.append((session, seq, sorted(missing)))
     return found
-
-
-def _left_locks(connection: sqlite3.Connection, folder: Path) -> list[str]:
-    """Sessions that are gone, or never were, whose lock file nobody holds."""
-    known = {name for (name,) in connection.execute("SELECT name FROM sessions")}
-    there = {path.name.removesuffix(".lock") for path in (folder / "locks").glob("*.lock")}
-    return sorted(there - known - locks.open_sessions(folder))
 
 
 def _matches(path: Path, digest: str) -> bool:

@@ -89,13 +89,13 @@ class Corrections:
                 part=f"correction {correction_id!r:.60}",
                 remedy="`antiphon corrections list` shows them with their ids",
             )
-        self._database.scrub()
+        self._database.empty_journal()
 
     def clear(self, person: str) -> int:
         """Remove all of a person's for good; how many there were."""
         with self._database.write() as connection:
             removed = connection.execute("DELETE FROM corrections WHERE person = ?", (person,)).rowcount
-        self._database.scrub()
+        self._database.empty_journal()
         return removed
 
 

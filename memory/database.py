@@ -7,6 +7,7 @@ power cut lose only what was not acknowledged, as far as the disk keeps what it 
 
 from __future__ import annotations
 
+import os
 import queue
 import sqlite3
 import threading
@@ -30,6 +31,8 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._unclean = path.with_name("unclean")
+        """There while something is deleted that has not left indexes, free pages and the journal yet."""
         self._write_lock = threading.Lock()
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._closed = False
@@ -92,16 +95,62 @@ class Database:
                 else:
                     self._idle.put(connection)
 
-    def scrub(self) -> None:
-        """After a deletion: rewrite the word index and empty the journal, so that no deleted text stays.
+    @contextmanager
+    def deleting(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction that deletes. What is left of it elsewhere is noted to be cleaned, before it
+        goes: a process that is killed leaves the note to the next one."""
+        with _alone(self.path):
+            noted = self._unclean.exists()
+            self._note()
+            try:
+                with self.write() as connection:
+                    yield connection
+            except BaseException:
+                if not noted:
+                    self._unclean.unlink(missing_ok=True)
+                raise
+
+    @contextmanager
+    def cleaning(self) -> Iterator[None]:
+        """While what was deleted is cleaned away: nobody deletes more. Nothing of it is left when the
+        block has ended, unless another process was reading just then: the next cleaning sees to that."""
+        with _alone(self.path):
+            yield
+            if self.scrub():
+                self._unclean.unlink(missing_ok=True)
+
+    @property
+    def unclean(self) -> bool:
+        """Whether something was deleted, by any process, and is not cleaned away."""
+        return self._unclean.exists()
+
+    def empty_journal(self) -> bool:
+        """Write the journal into the file, so that no deleted text stays in it; whether that was possible.
 
         Another process that is reading just then keeps the journal; a later call empties it.
         """
-        with self.write() as connection:
-            connection.execute("INSERT INTO words(words) VALUES ('optimize')")
         with self._write_lock, self._explained():
             self._check_open()
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    def scrub(self) -> bool:
+        """Rewrite the word index, where deleted words stay until then, and empty the journal; whether the
+        latter was possible. Takes seconds for a million records."""
+        with self.write() as connection:
+            connection.execute("INSERT INTO words(words) VALUES ('optimize')")
+        return self.empty_journal()
+
+    def _note(self) -> None:
+        try:
+            self._unclean.touch()
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise _unusable(f"a deletion cannot be noted: {error}", self.path) from error
 
     def size(self) -> int:
         """Bytes on disk, the journal included."""
@@ -137,11 +186,7 @@ class Database:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise Unavailable(
-                f"the memory cannot be used now: {error}",
-                part=str(self.path),
-                remedy="Check that the disk is writable and not full and that no other process holds it",
-            ) from error
+            raise _unusable(f"the memory cannot be used now: {error}", self.path) from error
         except (*_OUR_FAULT, OverflowError) as error:
             raise Ours(f"an invariant of the store would break: {error}", part=str(self.path)) from error
         except UnicodeEncodeError as error:
@@ -156,17 +201,24 @@ class Database:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """While no other process opens the same database. Raises Unavailable."""
+    """While no other thread or process opens the same database, deletes in it or cleans it.
+
+    Raises Unavailable.
+    """
     lock = FileLock(path.with_suffix(".lock"), timeout=BUSY_SECONDS)
     try:
         lock.acquire()
     except (OSError, Timeout) as error:
-        raise Unavailable(
-            f"the memory cannot be opened: {error}",
-            part=str(path),
-            remedy="Check that the disk is writable and not full and that no other process holds it",
-        ) from error
+        raise _unusable(f"the memory cannot be locked: {error}", path) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def _unusable(why: str, path: Path) -> Unavailable:
+    return Unavailable(
+        why,
+        part=str(path),
+        remedy="Check that the disk is writable and not full and that no other process holds it",
+    )

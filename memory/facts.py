@@ -39,50 +39,39 @@ _HABITS = {
 """Verbs whose object says what is done or had; a minus denies it."""
 
 _SOFT = re.compile(
-    r"\b(?:just|really|actually|also|still|now|currently|finally|recently|already|definitely|again|nowadays"
-    r"|always|usually|even|both|all|too|anymore|any more|any longer|at all|these days|very much|a lot"
-    r"|at the moment|as well|today|yesterday)\b",
-    re.IGNORECASE,
+    r"(?i)\b(?:just|really|actually|also|still|now|currently|finally|recently|already|definitely|again"
+    r"|nowadays|always|usually|even|both|all|too|anymore|any more|any longer|at all|these days|very much"
+    r"|a lot|at the moment|as well|today|yesterday)\b"
 )
 _NOT = re.compile(
-    r"\b(?:do not|does not|did not|no longer|never|not|stopped|quit|gave up|given up|have stopped|has stopped"
-    r"|got rid of)\b",
-    re.IGNORECASE,
+    r"(?i)\b(?:do not|does not|did not|no longer|never|not|stopped|quit|gave up|given up|have stopped"
+    r"|has stopped|got rid of)\b"
 )
 _TAIL = re.compile(
-    r"(?:,|\.|!|\b(?:since|because|with|last|this|next|for|on|from|until|as of|when|where|which|who|after"
+    r"(?i)(?:,|\.|!|\b(?:since|because|with|last|this|next|for|on|from|until|as of|when|where|which|who|after"
     r"|before|every|each|during|so|but|and|in (?:january|february|march|april|may|june|july|august|september"
-    r"|october|november|december|summer|winter|spring|autumn|\d{4})|at (?:noon|night|\d)|\w+ ago|not)\b)",
-    re.IGNORECASE,
+    r"|october|november|december|summer|winter|spring|autumn|\d{4})|at (?:noon|night|\d)|\w+ ago|not)\b)"
 )
 _HOME = re.compile(
-    r"^(?:(?:have|has|am|are|is) )?(?:live|lives|living|moved|moving house|relocated|reside|resides|settled)"
-    r"(?: house)?(?: back| over| away| out)? (?:in|to|into|at|near) (?P<value>.+)",
-    re.IGNORECASE,
+    r"(?i)^(?:(?:have|has|am|are|is) )?(?:live|lives|living|moved|moving house|relocated|reside|resides"
+    r"|settled)(?: house)?(?: back| over| away| out)? (?:in|to|into|at|near) (?P<value>.+)"
 )
 _WORK = re.compile(
-    r"^(?:(?:have|has|am|are|is) )?(?:started )?(?:(?:to )?work|works|working|(?:got|have|has) a (?:new )?job"
-    r"|started)(?: (?P<how>at|for|with|as) )(?P<value>.+)",
-    re.IGNORECASE,
+    r"(?i)^(?:(?:have|has|am|are|is) )?(?:started )?(?:(?:to )?work|works|working|(?:got|have"
+    r"|has) a (?:new )?job|started)(?: (?P<how>at|for|with|as) )(?P<value>.+)"
 )
 _AGE = re.compile(
-    r"^(?:am|is|are|turned|turns|turn|will be|have turned|has turned) (?P<value>\d{1,3})"
-    r"(?: years? old| years| of age)?$",
-    re.IGNORECASE,
+    r"(?i)^(?:am|is|are|turned|turns|turn|will be|have turned|has turned) (?P<value>\d{1,3})"
+    r"(?: years? old| years| of age)?$"
 )
-_STATUS = re.compile(
-    r"^(?:am|is|are|got) (?P<value>married|single|divorced|engaged|widowed|separated)\b", re.IGNORECASE
-)
+_STATUS = re.compile(r"(?i)^(?:am|is|are|got) (?P<value>married|single|divorced|engaged|widowed|separated)\b")
 _VALUE = re.compile(
-    r"^(?:is|are|has changed to|have changed to|changed to|has moved to|has been moved to|was moved to"
-    r"|will be|became) (?P<value>.+)",
-    re.IGNORECASE,
+    r"(?i)^(?:is|are|has changed to|have changed to|changed to|has moved to|has been moved to|was moved to"
+    r"|will be|became) (?P<value>.+)"
 )
-_OWNED = re.compile(
-    rf"^(?:my|our|the) (?P<subject>(?:[\w'.-]+ ){{0,6}}?[\w'.-]+?) (?P<rest>{VERB}\b.*)", re.IGNORECASE
-)
-_NAMED = re.compile(rf"^(?P<subject>[\w'.-]+(?: [\w'.-]+)?) (?P<rest>{VERB}\b.*)", re.IGNORECASE)
-_AGED = re.compile(r"\b(?:new|current|present|own|old|latest|next)\b ?", re.IGNORECASE)
+_OWNED = re.compile(rf"(?i)^(?:my|our|the) (?P<subject>(?:[\w'.-]+ ){{0,6}}?[\w'.-]+?) (?P<rest>{VERB}\b.*)")
+_NAMED = re.compile(rf"(?i)^(?P<subject>[\w'.-]+(?: [\w'.-]+)?) (?P<rest>{VERB}\b.*)")
+_AGED = re.compile(r"(?i)\b(?:new|current|present|own|old|latest|next)\b ?")
 _PHONE = re.compile(r"\b(?:phone|mobile|cell|telephone|cellphone) (?=number\b)")
 _COUNT = {"a": "1", "an": "1", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6"}
 

@@ -25,6 +25,10 @@ BEFORE, AFTER = 0.8, 0.7
 LEAST = 0.05
 """What a token that belongs to no word weighs."""
 
+SMALL = 200_000
+"""Multiplications in one product of matrices. Bigger ones are handed to several threads, which on a busy
+machine wait for one another a hundred times as long as the product takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -59,7 +63,7 @@ def matches(question: Question, texts: Sequence[States]) -> Floats:
     if not filled or not len(question.weights):
         return found
     begins = np.cumsum([0, *(len(texts[i]) for i in filled[:-1])])
-    cosines = _unit(np.concatenate([texts[i] for i in filled])) @ question.directions.T
+    cosines = _cosines(np.concatenate([texts[i] for i in filled]), question.directions)
     found[filled] = np.maximum.reduceat(cosines, begins, axis=0)
     return found
 
@@ -69,6 +73,17 @@ def scores(question: Question, own: Floats, before: Floats, after: Floats) -> Fl
     at most 1."""
     best = np.maximum(own, np.maximum(BEFORE * before, AFTER * after))
     return np.asarray(best @ question.weights, dtype=np.float32)
+
+
+def _cosines(states: States, directions: Floats) -> Floats:
+    """Of each of the states with each of the directions, float32 [states, directions]."""
+    found = np.empty((len(states), len(directions)), dtype=np.float32)
+    step = max(1, SMALL // directions.size)
+    for start in range(0, len(states), step):
+        rows = states[start : start + step].astype(np.float32)
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        found[start : start + step] = rows @ directions.T / np.maximum(lengths, 1e-9)[:, None]
+    return found
 
 
 def _unit(states: States) -> Floats:

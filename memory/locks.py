@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -56,6 +57,13 @@ def all_closed(folder: Path, sessions: Collection[str]) -> Iterator[None]:
                     remedy="Check that the disk is writable and not full",
                 ) from error
         yield
+
+
+def left(folder: Path, connection: sqlite3.Connection) -> list[str]:
+    """Sessions that are gone, or never were, whose lock file nobody holds."""
+    known = {name for (name,) in connection.execute("SELECT name FROM sessions")}
+    there = {path.name.removesuffix(".lock") for path in (folder / "locks").glob("*.lock")}
+    return sorted(there - known - open_sessions(folder)) if there - known else []
 
 
 def remove(folder: Path, sessions: Collection[str]) -> None:

@@ -29,11 +29,14 @@ def by_vector(
     depth: int,
     where: str = "true",
     values: Sequence[object] = (),
+    listing: str = "",
 ) -> list[tuple[int, float]]:
     """The nearest records that meet the condition as (row, cosine), the nearest first, at most `depth`.
 
     `where` is a condition on the table `records`, with the `values` of its parameters; "true" for all.
+    `listing` is the same condition with the same values in a shape that is quicker to list, if there is one.
     """
+    listing = listing or where
     if where == "true":
         return index.search(space, vector, depth)
     reach, listed = 2 * depth, False
@@ -44,10 +47,11 @@ def by_vector(
             return index.exactly(space, vector, depth, fitting[: widened(depth)])
         if reach == FARTHEST * depth:
             # What is wanted lies far from the question: list all that meet the condition after all.
-            return index.search(space, vector, depth, _rows(database, where, values, -1))
-        needed = 2 * reach * depth // max(1, len(fitting))
+            return index.search(space, vector, depth, _rows(database, listing, values, -1))
+        # Half as many again as would do if they lay as densely farther out.
+        needed = 3 * reach * depth // (2 * max(1, len(fitting)))
         if needed > NEARBY * depth and not listed:
-            allowed, listed = _rows(database, where, values, NARROW + 1), True
+            allowed, listed = _rows(database, listing, values, NARROW + 1), True
             if len(allowed) <= NARROW:
                 return index.search(space, vector, depth, allowed)
         reach = min(needed, FARTHEST * depth)

@@ -2,7 +2,8 @@
 
 Looked at are the bytes of the database with its free pages and its journal, the indexes beside it, the names
 and temporary files of the blob folder, and inside the word index the terms that its pages hold. Looked for
-are the ids, the digests, the beginnings of the vectors and all runs of bytes of the texts.
+are the ids, the digests, the beginnings of the vectors and of the tokens, of how pictures look and recordings
+sound, and all runs of bytes of the texts.
 """
 
 from __future__ import annotations
@@ -69,24 +70,21 @@ class Erased:
 
 @dataclass(slots=True)
 class Traces:
-    """What the forgotten would leave behind, gathered before it goes."""
+    """What the forgotten `extent` would leave behind, gathered before it goes."""
 
+    extent: Extent
     texts: set[str] = field(default_factory=set)
     """Words of records, events and corrections."""
     worded: set[str] = field(default_factory=set)
     """Texts of records alone, which the word index knows."""
     names: set[bytes] = field(default_factory=set)
-    """Ids, digests of blobs, beginnings of vectors."""
-    blobs: set[str] = field(default_factory=set)
-    sessions: set[str] = field(default_factory=set)
-    rows: set[int] = field(default_factory=set)
+    """Ids, digests of blobs, beginnings of vectors, of tokens, of sights and of sounds."""
     events: int = 0
 
 
 def gather(connection: sqlite3.Connection, extent: Extent) -> Traces:
     """Read what is about to go, within the transaction that removes it."""
-    traces = Traces(blobs=set(extent.blobs), sessions=set(extent.sessions), rows=set(extent.rows))
-    traces.events = extent.counted(connection)[1]
+    traces = Traces(extent, events=extent.counted(connection)[1])
     for row in extent.rows:
         text, facts, source = connection.execute(
             "SELECT text, facts, source FROM records WHERE row = ?", (row,)
@@ -94,8 +92,19 @@ def gather(connection: sqlite3.Connection, extent: Extent) -> Traces:
         traces.worded.add(text)
         traces.texts.update((text, *redaction.leaves(json.loads(facts))))
         traces.texts.discard(source)
-        for (vector,) in connection.execute("SELECT vector FROM vectors WHERE record = ?", (row,)):
+        for (vector,) in connection.execute(
+            "SELECT vector FROM vectors WHERE record = ?1"
+            " UNION ALL SELECT states FROM tokens WHERE record = ?1",
+            (row,),
+        ):
             traces.names.add(vector[:_VECTOR_BYTES])
+    for digest in extent.blobs:
+        for values in connection.execute(
+            "SELECT windows, features FROM sights WHERE digest = ?1"
+            " UNION ALL SELECT marks, NULL FROM sounds WHERE digest = ?1",
+            (digest,),
+        ):
+            traces.names.update(value[:_VECTOR_BYTES] for value in values if value)
     for session in extent.sessions:
         _take_events(traces, connection.execute("SELECT body FROM events WHERE session = ?", (session,)))
     for place in extent.events:
@@ -137,13 +146,13 @@ def prove(
         terms = fts.left_over(connection, fts.terms_of(traces.worded))
     looked.append(Looked("terms of the word index", 0, len(terms)))
     left += [f"the word index holds {len(terms)} of its words"] if terms else []
-    vectors = traces.rows.intersection(indexed)
+    vectors = traces.extent.rows.intersection(indexed)
     looked.append(Looked("rows of the vector index", 0, len(vectors)))
     left += [f"the vector index holds {len(vectors)} of its records"] if vectors else []
-    files_left = [digest for digest in traces.blobs if blobs.has(digest)]
+    files_left = [digest for digest in traces.extent.blobs if blobs.has(digest)]
     looked.append(Looked("blob folder", blobs.size(), len(files_left)))
     left += [f"blob {digest} was stored again meanwhile" for digest in files_left]
-    locks = [name for name in traces.sessions if (folder / "locks" / f"{name}.lock").exists()]
+    locks = [name for name in traces.extent.sessions if (folder / "locks" / f"{name}.lock").exists()]
     left += [f"the lock file of session {name}" for name in locks]
     return Proof(len(needles), tuple(looked), len(kept), tuple(left))
 
@@ -269,6 +278,9 @@ _STAYS = (
     "SELECT title FROM sessions",
     "SELECT digest FROM blobs",
     "SELECT vector FROM vectors",
+    "SELECT states FROM tokens",
+    "SELECT CAST(windows || features AS BLOB) FROM sights",
+    "SELECT marks FROM sounds",
     "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL",
 )
 

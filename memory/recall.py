@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from sqlite3 import Connection
 
 from memory.answering import answering
@@ -15,8 +16,11 @@ from memory.index import VectorIndex
 from memory.nearest import by_vector
 from memory.records import Hit, Query, Record
 from memory.rows import COLUMNS, from_row
+from memory.senses import Like, Senses, resting_on
+from memory.setting import Setting, Stretch, beside_event
 from memory.vectors import Floats, Vectors
 from memory.words import by_words
+from specialists.content import Anchor
 from specialists.embed import Encoded
 from specialists.errors import BadInput, SpecialistFailed
 
@@ -25,6 +29,9 @@ RRF = 60
 
 ANSWERING = 200
 """So many of the first records are compared with the question word by word."""
+
+FAVOUR = 0.1
+"""What the time and the speaker of a record weigh beside its ranks, where its tokens were not looked at."""
 
 DEPTH = 100
 """Each list is read at least so deep: a record that is fair in both may beat one that is good in one."""
@@ -37,11 +44,16 @@ class _Filter:
     """The restrictions of a Query as SQL over the table `records`.
 
     That of the levels stands first, apart from `conditions`: nearly all records meet it, so that a list of
-    those that do would cost more than leaving the others out of what was found.
+    those that do would cost more than leaving the others out of what was found. That of the kinds stands
+    last, in one of two shapes with the same values.
     """
 
     conditions: tuple[str, ...]
     values: tuple[object, ...]
+    kinds: int | None
+    """How many kinds are wanted; None for any."""
+    of_session: bool
+    """Whether one session or one caller's are meant."""
 
     @classmethod
     def of(cls, query: Query) -> _Filter:
@@ -59,14 +71,26 @@ class _Filter:
         if query.since is not None:
             conditions.append("time >= ?")
             values.append(query.since)
-        if query.kinds is not None:
-            marks = ", ".join("?" * len(query.kinds))
-            conditions.append(f"row IN (SELECT record FROM record_kinds WHERE kind IN ({marks}))")
-            values.extend(query.kinds)
-        return cls(tuple(conditions), tuple(values))
+        if query.until is not None:
+            conditions.append("time < ?")
+            values.append(query.until)
+        values += query.kinds or ()
+        kinds = None if query.kinds is None else len(query.kinds)
+        return cls(tuple(conditions), tuple(values), kinds, query.session is not None or bool(query.scope))
 
     def where(self, *more: str) -> str:
-        return " AND ".join((*more, _LEVEL, *self.conditions))
+        """To check records that are at hand: the kinds of each are looked up."""
+        return self._and(more, "EXISTS (SELECT 1 FROM record_kinds WHERE record = row AND kind IN ({}))")
+
+    def listing(self) -> str:
+        """To list the records that meet it: those of the kinds are read first, unless sessions tell more."""
+        if self.of_session:
+            return self.where()
+        return self._and((), "row IN (SELECT record FROM record_kinds WHERE kind IN ({}))")
+
+    def _and(self, more: Sequence[str], of_kinds: str) -> str:
+        kinds = () if self.kinds is None else (of_kinds.format(", ".join("?" * self.kinds)),)
+        return " AND ".join((*more, _LEVEL, *self.conditions, *kinds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,34 +104,51 @@ class _Asked:
 
 @dataclass(slots=True)
 class _Ranking:
-    """Ranks by list name, for each row; cosines, and how well it answers, where these are known."""
+    """Ranks by list name, for each row; cosines, how well it answers, and what it has ahead for its time and
+    its speaker, where these are known."""
 
     ranks: dict[int, dict[str, int]] = field(default_factory=dict)
     cosines: dict[int, float] = field(default_factory=dict)
     answering: dict[int, float] = field(default_factory=dict)
+    favour: dict[int, float] = field(default_factory=dict)
+    likes: dict[int, Like] = field(default_factory=dict)
+    """What was asked by, where the record rests on something like it."""
 
     def add(self, name: str, rows: Sequence[int]) -> None:
         for rank, row in enumerate(rows, 1):
             self.ranks.setdefault(row, {})[name] = rank
 
     def best(self, k: int) -> list[tuple[int, float]]:
-        """(row, score): records of the asked blobs first, then by how well they answer, then by their ranks,
-        the newer first on a tie."""
+        """(row, score): records of the asked blobs first, then of what is like what was asked by, then by how
+        well they answer, then by their ranks, the newer first on a tie."""
         scored = [(row, self._score(row)) for row in self.ranks]
-        scored.sort(key=lambda item: ("blob" not in self.ranks[item[0]], -item[1], -item[0]))
+        scored.sort(
+            key=lambda item: ("blob" not in self.ranks[item[0]], -self._like(item[0]), -item[1], -item[0])
+        )
         return scored[:k]
+
+    def hit(self, row: int, record: Record, score: float) -> Hit:
+        hit = Hit(record, score, self.ranks[row], self.cosines.get(row))
+        if (like := self.likes.get(row)) is None:
+            return hit
+        return replace(hit, likeness=like.likeness, where=Anchor(span=like.span) if like.span else None)
+
+    def _like(self, row: int) -> float:
+        return self.likes[row].likeness if row in self.likes else 0.0
 
     def _score(self, row: int) -> float:
         # Ranks are worth at most a twentieth: less than any record whose tokens were looked at.
         fused = math.fsum(1 / (RRF + rank) for rank in self.ranks[row].values())
+        fused += FAVOUR * self.favour.get(row, 0.0)
         return self.answering.get(row, fused - 1.0 if self.answering else fused)
 
 
 class Recall:
     """Answers Queries. Without an encoder, or while it fails, by words alone."""
 
-    def __init__(self, database: Database, vectors: Vectors, index: VectorIndex) -> None:
+    def __init__(self, database: Database, vectors: Vectors, index: VectorIndex, senses: Senses) -> None:
         self._database = database
+        self._senses = senses
         self._vectors = vectors
         self._index = index
 
@@ -117,6 +158,23 @@ class Recall:
             raise BadInput(f"k is {query.k}: it must not be negative", part="query")
         if query.k == 0:
             return []
+        setting = Setting.of(query.text, time.time() if query.now is None else query.now)
+        if setting.event is not None:
+            setting = self._placed(query, setting)
+        return self._found(replace(query, text=setting.text), setting)
+
+    def _placed(self, query: Query, setting: Setting) -> Setting:
+        """The setting with the time of its event, which is found first; as it is where nothing is found."""
+        event = setting.event
+        if event is None:
+            return setting
+        asked = replace(query, text=event.event, blobs=(), like=(), k=1)
+        told = self._found(asked, Setting(event.event, setting.now))
+        if not told:
+            return setting
+        return replace(setting, stretch=beside_event(event, told[0].record.time, told[0].record.text))
+
+    def _found(self, query: Query, setting: Setting) -> list[Hit]:
         depth = max(DEPTH, 2 * query.k)
         wanted = _Filter.of(query)
         ranking = _Ranking()
@@ -125,22 +183,43 @@ class Recall:
             found = self._by_meaning(asked, depth, wanted)
             ranking.cosines.update(found)
             ranking.add("dense", list(found))
+        then = _Filter.of(_within(query, setting.stretch)) if setting.stretch is not None else None
+        if then is not None and asked is not None:
+            found = self._by_meaning(asked, depth, then)
+            ranking.cosines.update(found)
+            ranking.add("when", list(found))
+        likes = self._likes(query)
         with self._database.read() as connection:
+            ranking.likes = resting_on(connection, likes, wanted.where(), wanted.values)
+            for sense in ("look", "sound"):
+                ranking.add(sense, [row for row, like in ranking.likes.items() if like.sense == sense])
             ranking.add("blob", _by_blob(connection, query.blobs, depth, wanted))
             ranking.add("lexical", by_words(connection, query.text, depth, wanted.where(), wanted.values))
-            if not query.text.strip() and not query.blobs:
+            if not query.text.strip() and not query.blobs and not query.like:
                 ranking.add("recent", _recent(connection, depth, wanted))
+            if then is not None and asked is None:
+                ranking.add("when", _of_time(connection, query.text, depth, then))
+            ranking.favour = setting.favour(connection, list(ranking.ranks))
             if asked is not None and asked.tokens is not None:
                 first = [row for row, _ in ranking.best(max(ANSWERING, 2 * query.k))]
-                ranking.answering = answering(connection, asked.space, query.text, asked.tokens, first)
+                ranking.answering = answering(
+                    connection, asked.space, query.text, asked.tokens, first, ranking.favour
+                )
+                for row, more in setting.told(connection, list(ranking.answering)).items():
+                    ranking.answering[row] += more
             best = ranking.best(query.k)
             records = _records(connection, [row for row, _ in best])
         # A record that was forgotten while we searched is left out.
-        return [
-            Hit(records[row], score, ranking.ranks[row], ranking.cosines.get(row))
-            for row, score in best
-            if row in records
-        ]
+        return [ranking.hit(row, records[row], score) for row, score in best if row in records]
+
+    def _likes(self, query: Query) -> list[Like]:
+        """The stored files that are like the asked ones, each once, the most alike first."""
+        best: dict[str, Like] = {}
+        for asked in query.like:
+            for like in self._senses.find(asked, hurried=query.hurried):
+                if like.digest not in best or like.likeness > best[like.digest].likeness:
+                    best[like.digest] = like
+        return sorted(best.values(), key=lambda like: -like.likeness)
 
     def _read(self, query: Query) -> _Asked | None:
         """The question in vectors; None without words, and while there is no encoder that works, as Stats
@@ -159,8 +238,18 @@ class Recall:
 
     def _by_meaning(self, asked: _Asked, depth: int, wanted: _Filter) -> dict[int, float]:
         """Row to cosine, nearest first."""
-        where, values = wanted.where(), wanted.values
-        return dict(by_vector(self._database, self._index, asked.space, asked.vector, depth, where, values))
+        return dict(
+            by_vector(
+                self._database,
+                self._index,
+                asked.space,
+                asked.vector,
+                depth,
+                wanted.where(),
+                wanted.values,
+                wanted.listing(),
+            )
+        )
 
 
 def _by_blob(connection: Connection, digests: Sequence[str], depth: int, wanted: _Filter) -> list[int]:
@@ -172,6 +261,18 @@ def _by_blob(connection: Connection, digests: Sequence[str], depth: int, wanted:
         (*digests, *wanted.values, depth),
     )
     return [row for (row,) in rows]
+
+
+def _of_time(connection: Connection, text: str, depth: int, then: _Filter) -> list[int]:
+    """Rows of the records of a time that share words with the text; the newest where none does."""
+    return by_words(connection, text, depth, then.where(), then.values) or _recent(connection, depth, then)
+
+
+def _within(query: Query, stretch: Stretch) -> Query:
+    """The query, restricted to what is of that time."""
+    since = stretch.start if query.since is None else max(query.since, stretch.start)
+    until = stretch.end if query.until is None else min(query.until, stretch.end)
+    return replace(query, since=since, until=until)
 
 
 def _recent(connection: Connection, depth: int, wanted: _Filter) -> list[int]:

@@ -55,7 +55,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question to memory. None means no restriction; `since` is in seconds since the epoch.
+    """A question to memory. None means no restriction; `since`, `until` (itself not in it) and `now` are in
+    seconds since the epoch.
+
+    What the text says of when ("last Tuesday", "before the meeting") and by whom ("what did you tell me")
+    favours records and restricts nothing; it is read from `now`, None for the present moment.
 
     A record is of a kind when it is of that kind itself or rests on media of it. `blobs` restricts
     nothing: records that rest on one of these digests come first. Without text and blobs the newest
@@ -75,6 +79,11 @@ class Query:
     first question after thousands of records otherwise does."""
     levels: tuple[str, ...] = ("",)
     """The levels of the records that may answer (see Record.level): by default what was said or found."""
+    until: float | None = None
+    now: float | None = None
+    like: tuple[str | bytes, ...] = ()
+    """Pictures, sounds or films, as digests of stored files or as the bytes of files: records that rest on
+    what looks or sounds like one of them come first, after those of `blobs`, the most alike foremost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +91,19 @@ class Hit:
     """A Record that answers a Query.
 
     `score` is the fused score, good for ordering alone; `ranks` the 1-based rank in each list that holds
-    the record: "blob", "lexical", "dense", "recent". `cosine` says how near its meaning is to the query's
-    (-1 to 1), None where meanings were not compared.
+    the record: "blob", "look", "sound", "lexical", "dense", "recent", "when" for the time a question speaks
+    of. `cosine` says how near its meaning is to the query's (-1 to 1), None where meanings were not compared.
     """
 
     record: Record
     score: float
     ranks: Mapping[str, int] = field(default_factory=dict)
     cosine: float | None = None
+    likeness: float | None = None
+    """Of what the record rests on and the most alike of `Query.like`: 0 to 1. The ranks "look" and "sound"
+    tell by which sense."""
+    where: Anchor | None = None
+    """Where in the film or recording it is alike."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,7 +269,33 @@ INSERT INTO pending (space, record) SELECT space, record FROM vectors;
 DELETE FROM vectors;
 """
 
-MIGRATIONS = (V1, V2, V3, V4, V5)
+V6 = """
+-- How pictures, frames of films and sounds are known again (memory.sights, memory.sounds), derived from the
+-- blobs of records: `sensed` are those that were gone through, by this version of doing it, whatever was
+-- found. A film is as this shows it from `begins` to `ends`, in seconds; both NULL for a picture. Numbers are
+-- never given twice.
+CREATE TABLE sensed (
+    digest   TEXT PRIMARY KEY REFERENCES blobs (digest) ON DELETE CASCADE,
+    version  INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE sights (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest    TEXT NOT NULL REFERENCES sensed (digest) ON DELETE CASCADE,
+    begins    REAL,
+    ends      REAL,
+    windows   BLOB NOT NULL,
+    whole     BLOB NOT NULL,
+    features  BLOB NOT NULL
+);
+CREATE INDEX sights_by_digest ON sights (digest);
+CREATE TABLE sounds (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest  TEXT NOT NULL UNIQUE REFERENCES sensed (digest) ON DELETE CASCADE,
+    marks   BLOB NOT NULL
+);
+"""
+
+MIGRATIONS = (V1, V2, V3, V4, V5, V6)
 """The script at index n leads from version n to version n + 1."""
 
 VERSION = len(MIGRATIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from typing import Literal, Self
 from memory import locks, uses
 from memory.audit import Audit, Finding
 from memory.blobs import BlobStore
+from memory.completion import Completion
 from memory.consolidation import Consolidation, Write
 from memory.corrections import Corrections
 from memory.database import Database
@@ -31,12 +33,15 @@ from memory.recall import Recall
 from memory.records import Alike, Hit, Query, Record
 from memory.retention import Policy, Retained, cut, steps
 from memory.rows import COLUMNS, from_row, insert, to_row
+from memory.senses import Senses
 from memory.stats import IndexState, Stats
 from memory.two_speed import Recollection, TwoSpeed
 from memory.vectors import Embed, EncodeTokens, Vectors
 from specialists.content import Kind
 from specialists.embed import default_encoder
 from specialists.errors import BadInput, Unavailable, UnknownName
+
+log = logging.getLogger("antiphon")
 
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM records"
 
@@ -63,7 +68,9 @@ class MemoryStore:
         self._vectors = Vectors(self._database, embed, tokens)
         self._index_path = path / "index.faiss"
         self._index = VectorIndex(self._database, self._index_path)
-        self._recall = Recall(self._database, self._vectors, self._index)
+        self._senses = Senses(self._database, self.blobs)
+        self._recall = Recall(self._database, self._vectors, self._index, self._senses)
+        self._completion = Completion(self._database)
         self._two_speed = TwoSpeed(self._database, self._recall)
         self._levels = Levels(self._database)
         self._consolidation = Consolidation(self._database, self._vectors)
@@ -73,6 +80,7 @@ class MemoryStore:
         # Also what a process was killed over that had deleted something.
         uses.collect(self._database, self.blobs)
         self._index.erase()
+        self._clean_if_possible()
 
     @classmethod
     def open(
@@ -95,9 +103,11 @@ class MemoryStore:
         return cls(path, embed, tokens)
 
     def close(self) -> None:
-        """Stop building the index, save it, and close the files. Closing twice is harmless."""
+        """Clean up after deletions, stop building the index, save it, and close the files. Closing twice is
+        harmless."""
         try:
             if not self._database.closed:
+                self._clean_if_possible()
                 self._index.close()
         finally:
             self._database.close()
@@ -157,6 +167,17 @@ class MemoryStore:
             ).fetchone()
         return from_row(row) if row else None
 
+    def begun(self, key: str, scope: str = "") -> Record | None:
+        """The newest evidence about a first piece of what has this key; None when there is none. Its own key
+        is this one with "@" and the piece behind it. With a `scope`, only from sessions of that prefix."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                f"{_SELECT} WHERE key > ? AND key < ? AND key != '' AND role = 'evidence'"
+                " AND substr(session, 1, ?) = ? ORDER BY row DESC LIMIT 1",
+                (f"{key}@", f"{key}A", len(scope), scope),
+            ).fetchone()
+        return from_row(row) if row else None
+
     @beside
     def alike(
         self, asked: str, digest: str, scope: str, least: float, unlike: Sequence[str] = ()
@@ -205,6 +226,16 @@ class MemoryStore:
         """
         return self._levels.linked(record)
 
+    @beside
+    def recognise(self, query: Query) -> list[Hit]:
+        """The part of `recall` that rests on what looks or sounds like `query.like`, the most alike first."""
+        return [hit for hit in self._recall(query) if hit.likeness is not None]
+
+    def complete(self, hit: Hit) -> list[Record]:
+        """What of other kinds belongs to a hit: what was said when this picture was shown, what the screen
+        showed when this was heard. See `Completion`."""
+        return self._completion(hit)
+
     def facts(self, scope: str = "", *, ended: bool = False) -> list[Record]:
         """What people stated and still holds, in the order of time; with `ended`, also what held before."""
         return self._levels.of_level("fact", scope=scope, ended=ended)
@@ -232,15 +263,32 @@ class MemoryStore:
         """Delete records with their vectors, their words and the blobs that only they used.
 
         The logs of their sessions stay as they are: this takes back what was remembered. `erase` removes what
-        was said and seen. Raises UnknownName, and then nothing is deleted.
+        was said and seen. The bytes of their words leave the disk with the next `clean`. Raises UnknownName,
+        and then nothing is deleted.
         """
-        with self._database.write() as connection:
+        with self._database.deleting() as connection:
             for record_id in ids:
                 if connection.execute("SELECT 1 FROM records WHERE id = ?", (record_id,)).fetchone() is None:
                     raise _unknown(record_id)
             # One may take another with it: what is derived goes with what it rests on.
             connection.executemany("DELETE FROM records WHERE id = ?", [(record_id,) for record_id in ids])
-        self._clean()
+        uses.collect(self._database, self.blobs)
+        self._index.erase()
+
+    def clean(self) -> None:
+        """Let nothing that was deleted stay in the word index, the free pages, the journal, the index file,
+        the blobs and the lock files. Costs nothing when there is nothing to clean.
+
+        `erase` and `retain` do it themselves. What `forget` leaves is cleaned here, when the store is closed,
+        or when it is opened after its process was killed.
+        """
+        if not self._database.unclean:
+            return
+        with self._database.cleaning():
+            uses.collect(self._database, self.blobs)
+            self._index.erase()
+            with self._database.read() as connection:
+                locks.remove(self.path, locks.left(self.path, connection))
 
     def erasable(self, what: Forget) -> Extent:
         """What `erase` would remove; nothing is changed. Raises as `erase` does, but for open sessions."""
@@ -254,7 +302,7 @@ class MemoryStore:
         not there, BadInput while a session is open that would change; nothing is forgotten then.
         """
         extent, traces = self._erase(what)
-        self._clean()
+        self.clean()
         return Erased(extent, prove(self._database, self.blobs, traces, self._indexed(), beside))
 
     def retain(
@@ -291,7 +339,7 @@ class MemoryStore:
                 break
             extent, traces = self._erase(Forget(before=moment, spared=spared))
             records, events = records + len(extent.rows), events + traces.events
-        self._clean()
+        self.clean()
         return Retained(before, records, events, used, self.live_bytes())
 
     def live_bytes(self) -> int:
@@ -301,7 +349,7 @@ class MemoryStore:
 
     def audit(self, *, repair: bool = False) -> list[Finding]:
         """What does not fit together or looks wrong; with `repair`, what can be is made anew before."""
-        audit = Audit(self._database, self.blobs, self._indexed, self._clean)
+        audit = Audit(self._database, self.blobs, self._indexed, self._cleaned)
         return audit(repair=repair)
 
     def embed_pending(self, limit: int | None = None) -> int:
@@ -311,6 +359,16 @@ class MemoryStore:
         recall fast. Without an encoder it does nothing. Raises SpecialistFailed when the encoder fails.
         """
         return self._vectors.embed_pending(limit)
+
+    @beside
+    def sense_pending(self, stop: Callable[[], bool] = lambda: False) -> int:
+        """Go through pictures, films and recordings that records rest on and were not gone through yet, so
+        that recall finds them by what is like them; how many were done.
+
+        Recall that asks by such a thing does it itself. Once `stop` says so, the rest is left for the next
+        time.
+        """
+        return self._senses.catch_up(stop)
 
     def stats(self) -> Stats:
         with self._database.read() as connection:
@@ -364,7 +422,7 @@ class MemoryStore:
 
     def _erase(self, what: Forget) -> tuple[Extent, Traces]:
         with ExitStack() as held:
-            with self._database.write() as connection:
+            with self._database.deleting() as connection:
                 extent = survey(connection, what)
                 held.enter_context(all_closed(self.path, extent.changed))
                 traces = gather(connection, extent)
@@ -372,17 +430,23 @@ class MemoryStore:
             locks.remove(self.path, extent.sessions)
         return extent, traces
 
+    def _clean_if_possible(self) -> None:
+        try:
+            self.clean()
+        except Unavailable as error:  # a full disk, say: the note stays, and with it the next try
+            log.warning("what was deleted is not cleaned away yet: %s", error)
+
+    def _cleaned(self) -> None:
+        """Clean up also where nothing tells that there is anything."""
+        with self._database.deleting():
+            pass
+        self.clean()
+
     def _indexed(self) -> set[int]:
         """The records whose vectors lie in the file of the index."""
         kept = IndexFile(self._index_path).read(lambda stored: True)
         rows = (rows for rows, _ in kept[0].contents()) if kept else ()
         return {int(row) for some in rows for row in some if row >= 0}
-
-    def _clean(self) -> None:
-        """After a deletion: nothing of it may stay in the blobs, the index file or the free pages."""
-        uses.collect(self._database, self.blobs)
-        self._index.erase()
-        self._database.scrub()
 
 
 def _unknown(record_id: str) -> UnknownName:

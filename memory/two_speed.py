@@ -9,6 +9,7 @@ came next. Where both were asked and differ, the one whose words cover more of t
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -20,6 +21,8 @@ from memory.recall import Recall
 from memory.records import Hit, Query, Record
 from memory.rows import COLUMNS, from_row
 from memory.sentences import content, words
+from memory.setting import moment_of, stretch_of
+from memory.when import When, when
 from memory.words import rarity
 from specialists.content import AUDIO, IMAGE, Kind, Span
 
@@ -81,7 +84,8 @@ class TwoSpeed:
 
     def __call__(self, query: Query, sure: float = SURE) -> Recollection:
         """The best `query.k` of the fast path, or of both where it is less `sure`. Raises BadInput."""
-        asked = MomentQuestion.of(query.text)
+        query = replace(query, now=time.time() if query.now is None else query.now)
+        asked = MomentQuestion.of(_timeless(query))
         fast = self.fast(query)
         # What a moment shows does not tell what happened beside it.
         if not asked.relation and fast.confidence >= sure:
@@ -93,23 +97,31 @@ class TwoSpeed:
         """By what was made of experience alone."""
         hits = self._recall(replace(query, levels=FAST))
         # What sums up a stretch tells what it was about, and seldom the answer: it is never enough.
-        told = [hit.record.text for hit in hits[:1] if hit.record.level not in SUMMING_UP]
-        return self._answer(query.text, hits, told, "fast")
+        told = [hit.record for hit in hits[:1] if hit.record.level not in SUMMING_UP]
+        # Nor is what is of another time than the question speaks of.
+        then = _when(query)
+        if then is not None:
+            told = [record for record in told if stretch_of(then).holds(record.time)]
+        return self._answer(_timeless(query), hits, [record.text for record in told], "fast")
 
     def detail(self, query: Query) -> _Answer:
         """By what was said and found, moment by moment, along the timelines of clips."""
-        asked = MomentQuestion.of(query.text)
+        asked = MomentQuestion.of(_timeless(query))
         if asked.relation:
             hits, told = self._related(query, asked)
         else:
             hits, told = self._direct(query, asked.kind)
-        return self._answer(query.text, hits[: query.k], told[:1], "detail")
+        return self._answer(_timeless(query), hits[: query.k], told[:1], "detail")
 
     def _direct(self, query: Query, kind: Kind | None) -> tuple[list[Hit], list[str]]:
         """Hits with what they were found by. Of another kind than is asked for, what is beside counts."""
         found: dict[str, tuple[float, Hit, str]] = {}
         asked = replace(query, k=max(ANCHORS, 2 * query.k))
-        named = replace(asked, text=telling(query.text) or query.text, levels=("episode",))
+        text = telling(_timeless(query))
+        then = _when(query)
+        named = replace(
+            asked, text=f"{text} {then.phrase}" if then else text or query.text, levels=("episode",)
+        )
         for hit in (*self._moments(replace(asked, levels=("",))), *self._moments(named)):
             record = hit.record
             _keep(found, hit.score, hit, record.text)
@@ -206,6 +218,16 @@ def is_same(one: Record, other: Record) -> bool:
     if one.level != "episode" or other.level != "episode" or one.kind != other.kind:
         return False
     return one.sources == other.sources and _apart(_span(one), _span(other)) <= SAME
+
+
+def _when(query: Query) -> When | None:
+    return when(query.text, moment_of(time.time() if query.now is None else query.now))
+
+
+def _timeless(query: Query) -> str:
+    """What a query asks, without the time it speaks of: no record has these words."""
+    found = _when(query)
+    return found.rest if found else query.text
 
 
 def _keep(found: dict[str, tuple[float, Hit, str]], score: float, hit: Hit, told: str) -> None:

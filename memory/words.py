@@ -44,17 +44,16 @@ def scored_by_words(
     if not expression:
         return []
     score, order = ("-rank", "rank, rowid DESC") if ranked else ("0.0", "rowid DESC")
-    reach = 4 * depth
-    while True:
-        found = connection.execute(
-            f"SELECT rowid, {score} FROM words WHERE words MATCH ? ORDER BY {order} LIMIT ?",
-            (expression, reach),
-        ).fetchall()
+    # Ranked once and read piece by piece, as far as it takes for enough that meet the condition.
+    matching = connection.execute(
+        f"SELECT rowid, {score} FROM words WHERE words MATCH ? ORDER BY {order}", (expression,)
+    )
+    kept: list[tuple[int, float]] = []
+    while len(kept) < depth and (found := matching.fetchmany(4 * depth)):
         fitting = _fitting(connection, [row for row, _ in found], where, values)
-        kept = [(row, value) for row, value in found if row in fitting]
-        if len(kept) >= depth or len(found) < reach:
-            return kept[:depth]
-        reach *= 16
+        kept += [(row, value) for row, value in found if row in fitting]
+    matching.close()
+    return kept[:depth]
 
 
 def rarity(connection: Connection, words: Sequence[str]) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +31,20 @@ class Budget:
     def tighter(self, other: Budget) -> Budget:
         """The tighter of both, limit by limit: whoever asks may want less than is allowed, never more."""
         return Budget(_least(self.seconds, other.seconds), _least(self.price, other.price))
+
+
+@dataclass(slots=True)
+class Extension:
+    """Seconds by which a turn may take longer than others: it works on long recordings or films."""
+
+    seconds: float = 0.0
+    changed: Callable[[], None] = lambda: None
+
+    def grow(self, seconds: float) -> None:
+        """Make it at least so long."""
+        if seconds > self.seconds:
+            self.seconds = seconds
+            self.changed()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 
 from orchestrator.context import TurnContext
 from specialists.base import Chunk, Task
+from specialists.cancellation import being_cancelled
 from specialists.errors import DeadlineExceeded, Ours, SpecialistFailed
 
 
@@ -29,8 +30,7 @@ async def answer(context: TurnContext, task: Task) -> AsyncIterator[AsyncIterato
             async with aclosing(_chunks(context, task)) as chunks:
                 yield chunks
     except asyncio.CancelledError as error:
-        reader = asyncio.current_task()
-        if reader is not None and reader.cancelling():
+        if being_cancelled():
             raise
         raise Stopped("was stopped", part=task.specialist) from error
 

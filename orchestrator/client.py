@@ -22,7 +22,7 @@ import httpx
 from memory.log import SessionInfo, session_name
 from orchestrator.budget import Budget
 from orchestrator.events import Event, from_dict
-from orchestrator.session import Attachment
+from orchestrator.session import Attachment, Speak
 from specialists import errors
 from specialists.base import Card
 from specialists.content import AUDIO, IMAGE, VIDEO, BlobRef, Kind, Message
@@ -157,7 +157,7 @@ class RemoteSession:
         video: Sequence[Given] = (),
         files: Sequence[Given] = (),
         voice: bool = False,
-        speak: bool = False,
+        speak: Speak = False,
         budget: Budget | None = None,
     ) -> AsyncIterator[Event]:
         """As the contract says. A file that cannot be read here raises BadInput before anything is sent."""

@@ -60,6 +60,8 @@ class MemoryTable(_Table):
 
 class SpeechTable(_Table):
     end_of_turn_seconds: float = Field(default=0.6, gt=0)
+    turn_detector: str = ""
+    """A Smart Turn v3 model that hears whether somebody is done, by its URI."""
     device_in: str = ""
     device_out: str = ""
 

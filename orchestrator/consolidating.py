@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Collection
 from concurrent.futures import CancelledError, Future
 from contextlib import aclosing
 from itertools import count
@@ -20,6 +21,9 @@ log = logging.getLogger("antiphon")
 WRITER = "chat"
 LONGEST = 160
 """Tokens of what it may write."""
+
+CLOSING = 2.0
+"""Seconds for which closing a session lets it go on: whoever asks once and leaves is to be remembered too."""
 
 
 class Consolidating:
@@ -41,6 +45,14 @@ class Consolidating:
         if self._asked is not None:
             self._asked.cancel()
 
+    async def finish(self, under_way: Collection[asyncio.Task[None]]) -> None:
+        """Let what is under way go on for CLOSING seconds at most, then end it as `pause` does."""
+        try:
+            if under_way:
+                await asyncio.wait(under_way, timeout=CLOSING)
+        finally:
+            self.pause()
+
     async def run(self) -> None:
         """Work until nothing is left or it is paused. What fails is logged, and tried again next time."""
         memory = self._services.memory
@@ -53,6 +65,10 @@ class Consolidating:
             await in_thread(memory.consolidate, None, self._paused.is_set, write)
             if not self._paused.is_set():
                 await in_thread(memory.embed_pending)
+            if not self._paused.is_set():
+                await in_thread(memory.sense_pending, self._paused.is_set)
+            if not self._paused.is_set():
+                await in_thread(memory.clean)
         except AntiphonError as error:
             log.warning("what is new is not consolidated yet: %s", error)
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from memory.blobs import BlobStore
 from memory.records import Hit
 from memory.store import MemoryStore
-from orchestrator.budget import Budget
+from orchestrator.budget import Budget, Extension
 from orchestrator.config import Config
 from orchestrator.controller.route import Controller
 from orchestrator.door import Door
-from orchestrator.events import Event
+from orchestrator.events import Event, StandingMade
 from orchestrator.history import Exchange
 from orchestrator.intake import accepting
 from orchestrator.latency import Latency
@@ -52,6 +53,8 @@ class Services:
     accept: Accept = accepting
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     timer: Callable[[float, Callable[[], None]], asyncio.TimerHandle] = later
+    wall: Callable[[], float] = time.time
+    """Seconds since the epoch."""
     chance: Callable[[], float] = random.random
     """Even between 0 and 1."""
 
@@ -101,9 +104,14 @@ class TurnContext:
     started: float
     voice: bool = False
     speak: bool = False
+    unheard: bool = False
+    """Nobody would hear a spoken reply, so none is made even where the words ask for it."""
     budget: Budget = field(default_factory=Budget)
+    extension: Extension = field(default_factory=Extension)
     last: Exchange | None = None
     """The exchange before, which this turn may correct."""
+    standing: tuple[StandingMade, ...] = ()
+    """What the session waits for."""
     keep: bool = True
     scope: str = ""
     """The prefix of the sessions whose memories this turn may see; all of them without one."""
@@ -121,15 +129,24 @@ class TurnContext:
     def mark(self, name: str) -> None:
         self.marks.setdefault(name, self.services.clock() - self.started)
 
-    def allowance(self, kept: float, *, spare: bool = False) -> float:
-        """Seconds that a call may take from now: those of a step, or fewer, so that the share `kept` of the
-        turn's time is left when it ends. Not above 0 when there are none left.
+    @property
+    def allowed(self) -> Budget:
+        """The budget, with the extension where nobody asks for less time than any turn has."""
+        seconds = self.budget.seconds
+        if seconds is None or seconds < self.services.config.engine.turn_seconds:
+            return self.budget
+        return replace(self.budget, seconds=seconds + self.extension.seconds)
+
+    def allowance(self, kept: float, *, spare: bool = False, extra: float = 0.0) -> float:
+        """Seconds that a call may take from now: those of a step and the `extra` ones, or fewer, so that the
+        share `kept` of the turn's time is left when it ends. Not above 0 when there are none left.
 
         `spare` is what the answer can do without: it does not go on beyond the turn's budget.
         """
         engine = self.services.config.engine
         gone = self.services.clock() - self.started
-        seconds = min(engine.step_seconds, engine.turn_seconds * (1 - kept) - gone)
-        if spare and self.budget.seconds is not None:
-            return min(seconds, self.budget.seconds - gone)
+        turn_seconds = engine.turn_seconds + self.extension.seconds
+        seconds = min(engine.step_seconds + extra, turn_seconds * (1 - kept) - gone)
+        if spare and (allowed := self.allowed.seconds) is not None:
+            return min(seconds, allowed - gone)
         return seconds

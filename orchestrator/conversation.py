@@ -6,13 +6,15 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from memory.locks import lock_path
 from orchestrator import verbs
+from orchestrator.ahead import Ahead, Call
 from orchestrator.budget import Budget
 from orchestrator.consolidating import Consolidating
 from orchestrator.context import BusyMeter, Services, TurnContext
@@ -24,9 +26,11 @@ from orchestrator.intake import Given, attachments
 from orchestrator.journal import Journal
 from orchestrator.rerun import tape
 from orchestrator.rerun.recording import recorded
-from orchestrator.session import Attachment
+from orchestrator.session import Attachment, Speak
 from orchestrator.stream import Stream
+from orchestrator.waiting import Watch
 from orchestrator.wording import unfinished
+from specialists.cancellation import being_cancelled
 from specialists.content import Message
 from specialists.errors import AntiphonError, BadInput, DeadlineExceeded, Ours, Theirs
 from specialists.threads import in_thread
@@ -56,7 +60,7 @@ class _Sent:
     text: str
     attachments: tuple[Attachment, ...]
     voice: bool
-    speak: bool
+    speak: Speak
     budget: Budget = field(default_factory=Budget)
 
     @property
@@ -78,11 +82,13 @@ class EngineSession:
         history: History | None = None,
         scope: str = "",
         inputs: Callable[[Services, Journal], Services] = recorded,
+        watches: bool = True,
     ) -> None:
         """`keep` is False for a session that leaves nothing behind; it may begin with a `history`.
 
         `scope` is the prefix of the sessions whose memories it may see. What its turns take in passes
-        through `inputs`, which writes it down, or gives what was written down before.
+        through `inputs`, which writes it down, or gives what was written down before. It `watches` for what
+        its standing requests wait for, unless what came of them stands in that already.
         """
         self.name = name
         self._graph = graph
@@ -90,6 +96,9 @@ class EngineSession:
         self.scope = scope
         log = services.memory.log if keep else None
         self._journal = Journal(name, services.clock, log, services.door)
+        self._ahead = Ahead(services.call, services.cards)
+        self._alone = replace(services, observe=lambda event: None)
+        services = replace(services, call=self._ahead.call)
         self._services = inputs(services, self._journal) if keep else services
         self._history = history or History()
         self._opening = asyncio.Lock()
@@ -101,6 +110,8 @@ class EngineSession:
         self._chores: set[asyncio.Task[None]] = set()
         """What goes on after a turn or a note, with nobody waiting."""
         self._consolidating = Consolidating(services)
+        self._watch = Watch(lambda: self._history.standing, self.place, services.cards, services.wall)
+        self._watches = keep and watches
         self._last_reply: tuple[int, str] = (0, "")
         """The last finished turn with the id of the record of its reply."""
 
@@ -113,7 +124,7 @@ class EngineSession:
         video: Sequence[Given] = (),
         files: Sequence[Given] = (),
         voice: bool = False,
-        speak: bool = False,
+        speak: Speak = False,
         budget: Budget | None = None,
     ) -> AsyncIterator[Event]:
         await self.open()
@@ -156,6 +167,8 @@ class EngineSession:
             self._record(SessionOpened(wall_time=time.time(), resumed=bool(logged)))
             if left_open:
                 self._record(TurnFinished(turn=left_open, outcome="interrupted"))
+            if self._watches:
+                self._watch.resume()
             await self._journal.flush()
 
     async def interrupt(self, *, heard: str | None = None) -> None:
@@ -170,6 +183,24 @@ class EngineSession:
         await self.open()
         async for event in self._journal.events(since):
             yield event
+
+    def prepare(self, text: str) -> bool:
+        """Begin what a spoken turn with these words would do, without it: no event, nothing remembered.
+
+        A `send` of the same words finds it under way, and what was prepared before is dropped. False, and
+        nothing is begun, while a turn runs.
+        """
+        if not self._opened or self._turn is not None:
+            return False
+        self._ahead.start(partial(self._rehearse, text))
+        return True
+
+    def _rehearse(self, text: str, call: Call) -> AsyncIterator[Event]:
+        services = replace(self._alone, call=call)
+        stage = EngineSession(
+            self.name, services, self._graph, keep=False, history=self._history, scope=self.scope
+        )
+        return stage.send(text, voice=True)
 
     async def note(self, event: Event) -> Event:
         """Record an event that happened around the turns: what the ears heard, who has the floor."""
@@ -186,7 +217,8 @@ class EngineSession:
 
     async def close(self) -> None:
         await self.interrupt()
-        self._consolidating.pause()
+        await self._ahead.close()
+        await self._consolidating.finish(self._chores)
         await asyncio.gather(*self._chores)
         try:
             await self._journal.flush()
@@ -194,6 +226,11 @@ class EngineSession:
             self._journal.close()
             if self._lock is not None:
                 self._lock.release()
+
+    @property
+    def seq(self) -> int:
+        """The number of the newest event."""
+        return self._journal.seq
 
     @property
     def history(self) -> History:
@@ -262,6 +299,8 @@ class EngineSession:
         numbered = self._journal.record(event)
         self._history = self._history.after(numbered)
         self._services.observe(numbered)
+        if self._watches:
+            self._watch.see(numbered)
         return numbered
 
     def _context(self, turn: _Turn, sent: _Sent, emit: Callable[[Event], Event]) -> TurnContext:
@@ -274,11 +313,13 @@ class EngineSession:
             attachments=sent.attachments,
             history=self._history.messages[-HISTORY_MESSAGES:],
             last=self._history.last,
+            standing=self._history.standing,
             emit=emit,
             flush=self._journal.flush,
             started=services.clock(),
             voice=sent.voice,
-            speak=sent.speak,
+            speak=sent.speak is True,
+            unheard=sent.speak == "never",
             budget=sent.budget.tighter(services.config.allowed),
             keep=self._keep,
             scope=self.scope,
@@ -301,7 +342,7 @@ class EngineSession:
         try:
             outcome = await self._answer(context, turn)
         except asyncio.CancelledError as error:
-            if not _being_cancelled():  # it came from inside: nobody stopped this turn
+            if not being_cancelled():  # it came from inside: nobody stopped this turn
                 raise self._tell_bug(context, turn, error) from error
             if not turn.interrupted:
                 raise
@@ -314,6 +355,7 @@ class EngineSession:
                 await self._end(context, turn, outcome, emit)
             finally:
                 self._turn = None if self._turn is turn else self._turn
+                self._ahead.drop()
                 events.close()
                 if self._keep:
                     self._consolidating.resume()
@@ -348,15 +390,23 @@ class EngineSession:
         try:
             async with asyncio.timeout(None) as limit, Execution(context) as execution:
                 turn.limit = lambda: limit.reschedule(0.0)
-                timer = self._services.timer(seconds, turn.limit)
+                timers = [self._services.timer(seconds, turn.limit)]
+
+                def prolong() -> None:
+                    timers.pop().cancel()
+                    assert turn.limit is not None, "only called while the turn runs"
+                    timers.append(self._services.timer(seconds + context.extension.seconds, turn.limit))
+
+                context.extension.changed = prolong
                 try:
                     state = await self._graph.run(context, execution)
                 finally:
-                    timer.cancel()
+                    timers.pop().cancel()
                     turn.limit = None
         except TimeoutError:
             if not limit.expired():
                 raise
+            seconds += context.extension.seconds
             error = DeadlineExceeded(f"the turn did not finish within {seconds:g} s", part="turn")
             self._tell(context, turn, error)
             return "failed"
@@ -402,11 +452,6 @@ class EngineSession:
             reused=tuple(context.reused),
             timings={"total": total, "own": max(0.0, total - context.busy.seconds), **context.marks},
         )
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _locked(folder: Path, name: str) -> FileLock:

@@ -34,6 +34,7 @@ from orchestrator.door import Door
 from orchestrator.graph import TurnGraph
 from orchestrator.history import without_findings
 from orchestrator.latency import Latencies
+from orchestrator.lengths import factor
 from orchestrator.plan import Plan
 from orchestrator.planner import plan as make_plan
 from orchestrator.recall import Memory
@@ -329,7 +330,9 @@ class Orchestrator:
                 first = first or time.perf_counter() - began
                 yield chunk
         if card is not None:
-            self.latencies.note(card, time.perf_counter() - began, first)
+            times = factor(card, task.parts)  # as it would be on short media
+            took = time.perf_counter() - began
+            self.latencies.note(card, took / times, first and first / times)
         if self.latencies.due and (self._saving is None or self._saving.done()):
             self._saving = asyncio.create_task(self._door(self.latencies.save), name="latencies")
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Annotated, Any, Literal
 
 from orchestrator.plan import Plan, Step
+from orchestrator.standing import Standing
 from specialists.content import Anchor, Kind, Message, Part
 from specialists.errors import AntiphonError
 
@@ -224,8 +225,8 @@ def step_failed(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replanned(_Base):
-    """The step `cause` failed or came to nothing, for the `reason`, so the plan changes: the steps that
-    nothing is left to work on are `dropped`, and `instead` runs in its place where a step can."""
+    """The step `cause` failed, came to nothing or serves nobody, for the `reason`, so the plan changes: it,
+    or the steps that nothing is left to work on, are `dropped`, and `instead` runs where a step can."""
 
     type: Literal["turn.replanned"] = "turn.replanned"
     cause: str
@@ -273,6 +274,8 @@ class Transcript(_Base):
     final: bool
     start: float = 0.0
     end: float = 0.0
+    confirmed: int = 0
+    """How many characters at the start of `text` hardly change any more; all of them where it is final."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +309,35 @@ class Remarked(_Base):
     type: Literal["speech.remark"] = "speech.remark"
     text: str
     at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingMade(_Base):
+    """The person wants to be told when something is seen or heard, or when a time has passed."""
+
+    type: Literal["standing.made"] = "standing.made"
+    id: str
+    standing: Standing
+    wall_time: float = 0.0
+    """When, in seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingMet(_Base):
+    """What was waited for has come; `text` is what is said of it. `turn` is the one that asked."""
+
+    type: Literal["standing.met"] = "standing.met"
+    id: str
+    standing: Standing
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingDismissed(_Base):
+    """Nothing is waited for any more under this id."""
+
+    type: Literal["standing.dismissed"] = "standing.dismissed"
+    id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,6 +396,9 @@ Event = (
     | FloorChanged
     | Heard
     | Remarked
+    | StandingMade
+    | StandingMet
+    | StandingDismissed
     | Failed
     | TurnFinished
     | Forgotten

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from memory.episodes import marked
 from memory.records import Alike, Record, asked_key, evidence_key
+from orchestrator.begun import Begun, Clip, how_far, key_of
 from orchestrator.context import TurnContext
 from orchestrator.run import Run
-from specialists.base import Card, Task
+from specialists.base import Card, Chunk, Task
 from specialists.content import IMAGE, Part
 from specialists.errors import AntiphonError
 
 log = logging.getLogger("antiphon")
 
+
+AGAIN = "Ask again, and I go on from there."
 
 READS = "ocr"
 """The specialist whose findings are the words themselves: those are read anew in every other picture. Of two
@@ -64,6 +67,40 @@ class Evidence:
             return None
         return found and replace(found, record=_sized(found.record, task.parts[0]))
 
+    async def begun(self, card: Card, task: Task) -> Begun | None:
+        """What an earlier step found in a first piece of the same clip, before it was ended."""
+        services, key = self._context.services, self.key(card, task)
+        if not key or not services.config.memory.reuse or not self._context.keep:
+            return None
+        if Clip.of(card, task) is None:
+            return None
+        try:
+            record = await services.door(services.memory.begun, key, self._context.scope)
+            return None if record is None or record.id in self._unwanted else Begun.told(record)
+        except (AntiphonError, KeyError, TypeError, ValueError) as error:
+            log.warning("what was found before cannot be used: %s", error)
+            return None
+
+    async def keep_begun(self, run: Run, card: Card, task: Task) -> str:
+        """Write what a step had found in a first piece of a clip when it ended before its time; a sentence
+        that says how far it came, empty where it did not come far."""
+        clip, before = Clip.of(card, task), run.begun
+        if clip is None:
+            return ""
+        begun = Begun.of(clip, run.chunks.items, before)
+        if begun is None:
+            return f"{how_far(clip, before)} {AGAIN}" if before is not None else ""
+        told, key = how_far(clip, begun), self.key(card, task)
+        if not key or not self._context.keep:
+            return told
+        record = replace(
+            self._record(card, task, key, begun.chunks),
+            text=f"{begun.text.rstrip()}\n{told}",
+            facts={"label": begun.chunks[-1].label, **begun.facts},
+        )
+        stored = await self._stored(replace(record, key=key_of(key, clip, begun)), before)
+        return f"{told} {AGAIN}" if stored else told
+
     def _required(self, card: Card) -> list[Card]:
         return [other for other in self._context.services.cards() if other.name in card.requires]
 
@@ -73,12 +110,23 @@ class Evidence:
         if not key or not context.keep:
             return ""
         chunks = run.chunks.items
-        scores = [chunk.score for chunk in chunks if chunk.score is not None]
         media = [part for part in task.parts if part.blob]
         pieces = marked([(chunk.text, chunk.anchor, chunk.label) for chunk in chunks])
         size = {"size": _size(media[0])} if media[0].kind == IMAGE else {}
-        record = Record(
-            text=run.found,
+        facts = {"label": label, **({"pieces": pieces} if pieces else {}), **size}
+        record = replace(self._record(card, task, key, chunks), facts=facts)
+        stored = await self._stored(record, run.begun)
+        asked = asked_key(card, task, self._required(card))
+        if stored and asked and READS not in (card.name, card.purpose):
+            await self._keep_asked(stored, asked, media[0].key)
+        return stored
+
+    def _record(self, card: Card, task: Task, key: str, chunks: Sequence[Chunk]) -> Record:
+        context = self._context
+        scores = [chunk.score for chunk in chunks if chunk.score is not None]
+        media = [part for part in task.parts if part.blob]
+        return Record(
+            text="".join(chunk.text for chunk in chunks),
             kind=media[0].kind,
             role="evidence",
             session=context.session,
@@ -89,17 +137,20 @@ class Evidence:
             media=tuple(part.kind for part in media),
             anchors=tuple(chunk.anchor for chunk in chunks if chunk.anchor is not None),
             score=sum(scores) / len(scores) if scores else None,
-            facts={"label": label, **({"pieces": pieces} if pieces else {}), **size},
             person=context.scope,
         )
+
+    async def _stored(self, record: Record, before: Begun | None) -> str:
+        """The id of the record as stored, in place of what was kept of the beginning; empty where it cannot
+        be."""
+        services = self._context.services
         try:
-            (stored,) = await context.services.door(context.services.memory.remember, [record])
+            (stored,) = await services.door(services.memory.remember, [record])
+            if before is not None:
+                await services.door(services.memory.forget, [before.record])
         except AntiphonError as error:
-            log.error("what %s found is not remembered: %s", card.name, error)
+            log.error("what %s found is not remembered: %s", record.source, error)
             return ""
-        asked = asked_key(card, task, self._required(card))
-        if asked and READS not in (card.name, card.purpose):
-            await self._keep_asked(stored.id, asked, media[0].key)
         return str(stored.id)
 
     async def _keep_asked(self, record: str, asked: str, digest: str) -> None:

@@ -18,6 +18,7 @@ from orchestrator.calls import Stopped, answer
 from orchestrator.context import TurnContext
 from orchestrator.events import MediaReady, Replanned, StepFinished, StepProgress, StepStarted, step_failed
 from orchestrator.evidence import Evidence
+from orchestrator.lengths import extra
 from orchestrator.made import made
 from orchestrator.plan import SPEAKS, PartRef, Plan, ResultRef, Step, answering
 from orchestrator.retries import with_retries
@@ -25,7 +26,7 @@ from orchestrator.run import Run
 from orchestrator.tradeoffs import alternatives, spare_outputs
 from orchestrator.wording import could_not, nothing_fitting, nothing_found
 from specialists.base import Card, Chunk, Task
-from specialists.content import IMAGE, TEXT, Message, Part, message, text_part
+from specialists.content import AUDIO, IMAGE, TEXT, Message, Part, message, text_part
 from specialists.errors import AntiphonError, Theirs, Unavailable
 from specialists.threads import in_thread
 
@@ -143,6 +144,7 @@ class Execution:
         if known is not None:
             self._reuse(run, known, task)
             return
+        run.begun = await self._evidence.begun(card, task)
         started = self._context.services.clock()
         card, task, label = await self._try(run, card, task)
         self._context.calls.append(card.name)
@@ -160,19 +162,30 @@ class Execution:
                 raise
             self._price += _dearer(other, card)
             self._failed(run, error, f"fallback:{other.name}")
-        run.chunks.clear()
+        run.begun, run.so_far = None, ""
         run.specialist = other.name
         task = replace(task, specialist=other.name)
         return other, task, await self._tries(run, other, task)
 
     async def _tries(self, run: Run, card: Card, task: Task) -> str:
-        clock = self._context.services.clock
-        seconds = self._context.allowance(KEPT_TO_REPLY, spare=run.step.id in self._spare)
+        try:
+            return await self._tried(run, card, task)
+        except (Theirs, asyncio.CancelledError):
+            run.so_far = await self._evidence.keep_begun(run, card, task)
+            raise
+
+    async def _tried(self, run: Run, card: Card, task: Task) -> str:
+        clock, begun = self._context.services.clock, run.begun
+        self._context.extension.grow(more := extra(card, task.parts))
+        seconds = self._context.allowance(KEPT_TO_REPLY, spare=run.step.id in self._spare, extra=more)
         until = clock() + seconds
+        task = begun.rest(task) if begun else task
 
         async def call() -> str:
             run.tries += 1
             run.chunks.clear()
+            for chunk in begun.chunks if begun else ():
+                run.chunks.put(chunk)
             name = task.id if run.tries == 1 else f"{task.id}-{run.tries}"
             return await self._call(run, card, replace(task, id=name, deadline=until - clock()))
 
@@ -324,7 +337,8 @@ class Execution:
     def _params(self, step: Step) -> Mapping[str, object]:
         if step.specialist != RECALLS or not self._context.keep:
             return step.params
-        return {**step.params, "scope": self._context.scope}
+        shown = tuple(part.key for part in self.parts if part.blob and part.kind in (IMAGE, AUDIO))
+        return {**step.params, "scope": self._context.scope, **({"like": shown} if shown else {})}
 
     def _inputs(self, step: Step) -> tuple[Part, ...]:
         """The parts a step works on: attachments, and what earlier steps found.

@@ -13,6 +13,9 @@ from orchestrator.events import (
     Heard,
     Planned,
     Routed,
+    StandingDismissed,
+    StandingMade,
+    StandingMet,
     StepFinished,
     TurnFinished,
     TurnStarted,
@@ -60,6 +63,8 @@ class History:
     turns: int = 0
     open_turn: int = 0
     served: Served | None = None
+    standing: tuple[StandingMade, ...] = ()
+    """What the session still waits for."""
 
     @property
     def last(self) -> Exchange | None:
@@ -95,6 +100,12 @@ class History:
             return replace(
                 self._replied(event.turn, event.text), open_turn=0, turns=max(self.turns, event.turn)
             )
+        if isinstance(event, StandingMade):
+            return replace(self, standing=(*self.standing, event))
+        if isinstance(event, StandingDismissed) or (
+            isinstance(event, StandingMet) and not event.standing.always
+        ):
+            return replace(self, standing=tuple(made for made in self.standing if made.id != event.id))
         if isinstance(event, Heard) and not event.complete:
             return self._replied(event.turn, event.heard)
         if isinstance(

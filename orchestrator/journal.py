@@ -37,6 +37,11 @@ class Journal:
         self._dropped = False
         self._writing = asyncio.Lock()
 
+    @property
+    def seq(self) -> int:
+        """The number of the newest event."""
+        return self._seq
+
     async def resume(self) -> list[Event]:
         """Read what is in the log, all but its sound, and go on after it."""
         if self._log is None:

@@ -52,7 +52,7 @@ class Plan:
     answer rests on something already obtained and no perception step runs. `notes` are sentences that the
     reply must carry, such as what is missing and how to get it. `tradeoffs` is what was given up for the
     turn's budget, in order, and `estimate` what the plan is expected to take. With a `question` the person
-    is asked what is meant, and nothing else is done.
+    is asked or told that, and nothing else is done.
     """
 
     steps: tuple[Step, ...] = ()

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 
 from orchestrator.controller.exemplars import Decision
-from orchestrator.linking import Hints, Linker
+from orchestrator.linking import LEAST_ASKED, Hints, Linker
 from orchestrator.plan import SPEAKS, PartRef, Plan, Ref, ResultRef, Step
 from specialists.base import Card
 from specialists.content import AUDIO, IMAGE, TEXT, Kind
@@ -63,10 +63,18 @@ def _linked(decision: Decision, parts: Sequence[Kind], cards: Sequence[Card], ne
     linker = Linker(decision.steps, {card.name: card for card in cards}, parts, new, hints)
     steps = linker.steps()
     notes = tuple(f"{name} has nothing to work on here." for name in linker.unfed)
+    if not decision.steps:
+        notes = (_served_by_none(hints),)
     worked_on = {name for step in steps for name in step.after}
     made = {card.name: card.produces for card in cards}
     outputs = dict.fromkeys(k for step in steps if step.id not in worked_on for k in made[step.specialist])
     return Plan(tuple(steps), tuple(outputs) or decision.outputs, decision.reuse, notes)
+
+
+def _served_by_none(hints: Hints) -> str:
+    nearest = max(hints.asked, key=lambda name: hints.asked[name], default="")
+    came_near = f"; {nearest} came nearest" if nearest and hints.asked[nearest] >= LEAST_ASKED else ""
+    return f"Nothing that is registered serves this request{came_near}."
 
 
 class _Builder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.context import TurnContext
-from orchestrator.events import TextDelta
+from orchestrator.events import Replanned, TextDelta
 from orchestrator.execution import Execution
 from orchestrator.plan import SPEAKS, Plan, answering
 from orchestrator.run import Run
@@ -24,12 +24,22 @@ class Reply:
         self._plan = plan
         self._words = words
         self._speaks = next((step for step in plan.steps if step.specialist == SPEAKS), None)
-        self._mouth = Mouth(context, self._speaks) if self._speaks else None
+        self._mouth = self._opened()
         self._cards: dict[str, Card] = {}
         self.text = ""
         self.complete = True
         self.given = False
         """Whether a specialist gave any part of an answer, be it one that then failed."""
+
+    def _opened(self) -> Mouth | None:
+        context, step = self._context, self._speaks
+        if step is None:
+            return None
+        if not context.unheard:
+            return Mouth(context, step)
+        reason = "nobody would hear it"
+        context.emit(Replanned(turn=context.number, cause=step.id, reason=reason, dropped=(step,)))
+        return None
 
     async def close(self) -> None:
         if self._mouth is not None:
@@ -66,7 +76,7 @@ class Reply:
             if run not in answers and run.nothing and not execution.worked_on(run):
                 self.paragraph(run.nothing)
             if run.error is not None:
-                self.paragraph(could_not(run.specialist, run.error))
+                self.paragraph(" ".join(filter(None, (could_not(run.specialist, run.error), run.so_far))))
         for run in execution.instead.values():
             await self._follow(execution, run)
         self.given = any(run.found.strip() or run.nothing or run.parts for run in runs)

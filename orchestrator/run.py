@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from orchestrator.begun import Begun
 from orchestrator.plan import Step
 from orchestrator.stream import Stream
 from specialists.base import Chunk
@@ -27,6 +28,10 @@ class Run:
     """How far what is reused holds, where it was found in another picture that looks the same."""
     nothing: str = ""
     """The sentence that says so when the specialist came back with nothing."""
+    begun: Begun | None = None
+    """What was found before in a first piece of the clip: its Chunks come first, the call is for the rest."""
+    so_far: str = ""
+    """Where it ended before its time: the sentence that says how far it came in a clip."""
     over: bool = False
     dropped: str = ""
     """The step that came to nothing and left this one nothing to work on, so that it does not run."""

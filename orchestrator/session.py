@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from orchestrator.budget import Budget
 from orchestrator.events import Event
 from specialists.content import Kind
+
+Speak = bool | Literal["never"]
+"""Whether a reply is spoken whatever the words ask for; False leaves it to the words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,14 @@ class Session(Protocol):
         video: Sequence[str | Path | Attachment] = (),
         files: Sequence[str | Path | Attachment] = (),
         voice: bool = False,
-        speak: bool = False,
+        speak: Speak = False,
         budget: Budget | None = None,
     ) -> AsyncIterator[Event]:
         """Start a turn and stream its Events; the last is TurnFinished.
 
         `voice` says that the person spoke; `speak` asks for a spoken reply beside the text whatever the
-        words ask for. `budget` may ask for less than the configuration allows, never for more. Closing the
-        iterator interrupts the turn.
+        words ask for, or for none even where they do, because nobody would hear it. `budget` may ask for
+        less than the configuration allows, never for more. Closing the iterator interrupts the turn.
         """
         ...
 

@@ -218,7 +218,7 @@ def in_words(controls: Iterable[str]) -> str:
         return "wait"
     decision = decision_of(parsed)
     known = decision.reuse and "memory" not in decision.steps
-    steps = " + ".join([*(["what is known"] if known else []), *decision.steps]) or "a direct answer"
+    steps = " + ".join([*(["what is known"] if known else []), *decision.steps]) or "no specialist"
     return steps if decision.outputs == (TEXT,) else f"{steps} → {', '.join(decision.outputs)}"
 
 

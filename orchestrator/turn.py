@@ -8,7 +8,8 @@
     DUCKED      the person speaks over it; it speaks on, softly
     HELD        the person speaks on; it is silent, but could still go on
     DOUBTED     the person speaks before the assistant was heard; nothing is played until it is clear why
-    TELLING     the assistant says that something did not work; whoever speaks has the floor at once
+    TELLING     the assistant says unasked that something did not work, or what has come that was waited for;
+                whoever speaks has the floor at once
 
 No clock and no I/O: whoever drives the machine carries out the commands in their order, and gives the cue
 TIMEOUT when a state lasts longer than its bound. Repeated timeouts lead from every state to IDLE.
@@ -53,6 +54,8 @@ class Cue(Enum):
     REPLY_FINISHED = "reply_finished"
     """All of the reply has arrived; what of it is sound may still be playing."""
     PLAYBACK_FINISHED = "playback_finished"
+    ANNOUNCEMENT = "announcement"
+    """What a standing request waited for has come."""
     FAILED = "failed"
     TIMEOUT = "timeout"
 
@@ -72,6 +75,8 @@ class Command(Enum):
     CANCEL_TURN = "cancel_turn"
     END_UTTERANCE = "end_utterance"
     """Treat what was said so far as all of it."""
+    ANNOUNCE = "announce"
+    """Say what has come: at once, or behind the reply that is being spoken."""
     SAY_SO = "say_so"
     """Tell the person that something did not work: aloud, unless they speak."""
 
@@ -84,8 +89,10 @@ Transition = tuple[State, tuple[Command, ...]]
 TABLE: dict[State, dict[Cue, Transition]] = {
     _S.IDLE: {
         _C.SPEECH_STARTED: (_S.LISTENING, ()),
+        _C.ANNOUNCEMENT: (_S.TELLING, (_D.ANNOUNCE,)),
     },
     _S.LISTENING: {
+        _C.ANNOUNCEMENT: (_S.LISTENING, (_D.ANNOUNCE,)),
         _C.SPEECH_STOPPED: (_S.DECIDING, ()),
         _C.FAILED: (_S.TELLING, (_D.SAY_SO,)),
         _C.TIMEOUT: (_S.DECIDING, (_D.END_UTTERANCE,)),
@@ -110,6 +117,7 @@ TABLE: dict[State, dict[Cue, Transition]] = {
         _C.SPEECH_STARTED: (_S.DUCKED, (_D.DUCK,)),
         _C.REPLY_AUDIO: (_S.SPEAKING, ()),
         _C.REPLY_FINISHED: (_S.SPEAKING, ()),
+        _C.ANNOUNCEMENT: (_S.SPEAKING, (_D.ANNOUNCE,)),
         _C.PLAYBACK_FINISHED: (_S.IDLE, (_D.KEEP_HEARD,)),
         _C.FAILED: (_S.SPEAKING, (_D.SAY_SO,)),
         _C.TIMEOUT: (_S.TELLING, (*_CUT, _D.SAY_SO)),

@@ -29,6 +29,7 @@ from orchestrator.events import (
 )
 from orchestrator.execution import Execution
 from orchestrator.history import without_findings
+from orchestrator.lengths import by_length, extra
 from orchestrator.plan import SPEAKS, PartRef, Plan, Step
 from orchestrator.planner import plan as make_plan
 from orchestrator.reply import Reply
@@ -151,7 +152,7 @@ async def route(context: TurnContext, perceived: Perceived) -> Plan | None:
         return None
     began = services.clock()
     if perceived.chosen is None and (asked_back := _asked_back(context, chosen)):
-        asking = _asking(asked_back, context, cards)
+        asking = saying(asked_back, context)
         context.emit(Planned(turn=context.number, plan=asking, seconds=services.clock() - began))
         return asking
     decision = decision_of(chosen.controls)
@@ -165,12 +166,13 @@ async def route(context: TurnContext, perceived: Perceived) -> Plan | None:
         costs=services.costs(),
         hints=chosen.hints,
     )
-    cards, latencies = services.cards(), services.latencies()
+    context.extension.grow(_extension(planned, perceived.parts, services.cards()))
+    cards, latencies = by_length(services.cards(), services.latencies(), perceived.parts)
     planned = fit_to_budget(
         planned,
         cards,
         latencies,
-        context.budget,
+        context.allowed,
         spent=services.clock() - context.started,
         keep=("speech",) if context.voice else (),  # who only listens would get nothing
     )
@@ -229,6 +231,15 @@ def problem(context: TurnContext, error: AntiphonError) -> Failed:
     )
 
 
+def _extension(plan: Plan, parts: Sequence[Part], cards: Sequence[Card]) -> float:
+    """Seconds by which this plan may take longer than others, for the length of what its steps work on."""
+    known = {card.name: card for card in cards}
+    return sum(
+        extra(known[step.specialist], [parts[ref.index] for ref in step.inputs if isinstance(ref, PartRef)])
+        for step in plan.steps
+    )
+
+
 def _prepares(plan: Plan, step_id: str) -> bool:
     return any(later.specialist != SPEAKS for later in plan.dependents(step_id))
 
@@ -239,11 +250,12 @@ def _asked_back(context: TurnContext, chosen: Route) -> str:
     return "" if is_question(said) else question(chosen, context.services.config.controller.ask_below)
 
 
-def _asking(asked_back: str, context: TurnContext, cards: Sequence[Card]) -> Plan:
-    """A plan that only asks, aloud where the conversation is."""
-    if not (context.voice or context.speak) or all(card.name != SPEAKS for card in cards):
-        return Plan(question=asked_back)
-    return Plan((Step("s1", SPEAKS, (PartRef(0, TEXT),)),), ("text", "speech"), question=asked_back)
+def saying(text: str, context: TurnContext) -> Plan:
+    """A plan that only says this, aloud where the conversation is."""
+    speaks = any(card.name == SPEAKS for card in context.services.cards())
+    if not (context.voice or context.speak) or not speaks:
+        return Plan(question=text)
+    return Plan((Step("s1", SPEAKS, (PartRef(0, TEXT),)),), ("text", "speech"), question=text)
 
 
 def _aloud(decision: Decision, context: TurnContext) -> Decision:

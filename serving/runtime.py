@@ -19,6 +19,7 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 from serving.parcels import pack
 from specialists.base import Card, Chunk, Specialist, Task
+from specialists.cancellation import being_cancelled
 from specialists.errors import AntiphonError, SpecialistFailed, TransientFailure, Unavailable
 from specialists.runtime import Health, LocalRuntime
 
@@ -129,7 +130,6 @@ def translate(error: Exception, name: str) -> BaseException:
 
 def _cancelled(name: str) -> BaseException:
     """Cancellation that this side asked for stays that; one that comes from a stopping replica is a fault."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    if being_cancelled():
         return asyncio.CancelledError()
     return TransientFailure("its replica stopped in the middle", part=name, remedy="Try again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -83,10 +83,13 @@ class Asr(Specialist):
                 ),
                 *STRETCH_PARAMETERS,
                 Parameter("words", "boolean", "One piece a word, each with its own time", False),
+                Parameter(
+                    "live", "boolean", "Quickly, for speech that may still go on", False
+                ),
             ),
             examples=EXAMPLES,
             purpose="asr",
-            cost=Cost(seconds=0.6),
+            cost=Cost(seconds=0.6, per_second=0.02),
             resources=Resources(cpus=2, memory_mb=400),
             model=uri,
         )
@@ -96,13 +99,21 @@ class Asr(Specialist):
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
         blobs = _blobs(task)
-        language, words, wanted = _language(task, self._language), _words(task), stretch(task)
+        language, wanted = _language(task, self._language), stretch(task)
+        words, live = _flag(task, "words"), _flag(task, "live")
+        if words and live:
+            raise BadInput("has no times of words", part="live", remedy="Ask for one of live and words")
+
+        def segments(samples: np.ndarray) -> Iterable[Segment]:
+            if live:
+                return self._recogniser.quick(samples, language=language)
+            return self._recogniser.segments(samples, words=words, language=language)
 
         def hear() -> Generator[Chunk, None, None]:
             spoken = False
             for part, ref in enumerate(blobs):
                 samples, start = self._samples(task, part, ref, wanted)
-                for segment in self._recogniser.segments(samples, words=words, language=language):
+                for segment in segments(samples):
                     yield from _chunks(segment, part, start, first=not spoken)
                     spoken = True
             if not spoken:
@@ -150,11 +161,11 @@ def _language(task: Task, default: str) -> str:
     return language.lower()
 
 
-def _words(task: Task) -> bool:
-    words = task.params.get("words", False)
-    if not isinstance(words, bool):
-        raise BadInput(f"must be true or false, not {words!r}", part="words")
-    return words
+def _flag(task: Task, name: str) -> bool:
+    value = task.params.get(name, False)
+    if not isinstance(value, bool):
+        raise BadInput(f"must be true or false, not {value!r}", part=name)
+    return value
 
 
 def _option_language(setup: Setup, uri: str) -> str:

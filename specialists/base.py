@@ -47,10 +47,15 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a call is expected to cost before live figures exist: seconds, and money in any one currency."""
+    """What a call is expected to cost before live figures exist: seconds, and money in any one currency.
+
+    `per_second` are the seconds that each second of a recording or film adds. A call on one may take several
+    times as long before it is given up: a Card that declares none is held to the limit for short media.
+    """
 
     seconds: float = 1.0
     price: float = 0.0
+    per_second: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,8 @@ class Chunk:
     Text arrives in `text`; the answer is all texts joined without anything between them. Media arrive in
     `data` with their `media_type`: encoded images and files whole, audio as raw PCM, 16 bit signed little
     endian, mono, `audio/pcm;rate=HERTZ`, with the words that this piece of sound speaks in `text`.
-    `anchor` says where in the Task's Parts this piece rests, `score` how sure the specialist is (0 to 1),
+    `anchor` says where in the Task's Parts this piece rests (the Chunks about a recording or film come in the
+    order in which their spans begin), `score` how sure the specialist is (0 to 1),
     `label` what the piece is (a class name, "word", "heading"); `facts` carries further plain figures.
     """
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from specialists.answers import Answer, in_our_words
 from specialists.base import Card, Chunk, Specialist, Task
+from specialists.cancellation import being_cancelled
 from specialists.errors import (
     AntiphonError,
     BadConfig,
@@ -246,8 +247,7 @@ def _in_our_words(name: str) -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except asyncio.CancelledError as error:
-        running = asyncio.current_task()
-        if running is not None and running.cancelling():
+        if being_cancelled():
             raise
         raise SpecialistFailed("was stopped, though nobody cancelled it", part=name) from error
     except BaseException as error:

@@ -106,7 +106,7 @@ class Watcher(Specialist):
             examples=EXAMPLES,
             requires=("vision", "ocr", "asr"),
             purpose="video",
-            cost=Cost(seconds=8.0),
+            cost=Cost(seconds=8.0, per_second=0.05),
             resources=Resources(cpus=2.0, memory_mb=600),
             model=f"scenes-{most}",
         )

@@ -101,7 +101,7 @@ class ChatTurn:
 
     def events(self) -> AsyncIterator[Event]:
         """Start the turn."""
-        return self.session.send(self.text, files=self.attachments, speak=self.speak)
+        return self.session.send(self.text, files=self.attachments, speak=True if self.speak else "never")
 
     def note(self, event: Event) -> None:
         """Keep what the end of the answer needs."""

@@ -59,7 +59,7 @@ _TURN_BODY: dict[str, Any] = {
                     "properties": {
                         "text": {"type": "string"},
                         "voice": {"type": "boolean"},
-                        "speak": {"type": "boolean"},
+                        "speak": {"enum": [True, False, "never"]},
                         "within": {"type": "number"},
                         "max_price": {"type": "number"},
                         **{

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import UploadFile
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from orchestrator.session import Speak
+
 
 def _encodable(text: str) -> str:
     try:
@@ -207,8 +209,8 @@ class TurnRequest(BaseModel):
     attachments: list[TurnAttachment] = Field(default_factory=list)
     voice: bool = False
     """The words were spoken."""
-    speak: bool = False
-    """A spoken reply is wanted beside the text."""
+    speak: Speak = False
+    """A spoken reply is wanted beside the text; "never": none, even where the words ask for one."""
     within: Within = None
     """Seconds aimed at; may be less than the server allows, never more."""
     max_price: MaxPrice = None

@@ -20,12 +20,13 @@ from orchestrator.cli.common import (
     say,
     writing,
 )
+from orchestrator.cli.progress import Progress
 from orchestrator.cli.transcript import clean, corrected, how_finished, replanned
 
 if TYPE_CHECKING:
+    from orchestrator.config import Config
     from orchestrator.events import Event
     from orchestrator.plan import Plan
-    from orchestrator.session import Session
 
 
 def ask(
@@ -52,37 +53,23 @@ def ask(
     """Ask once and print the answer as it comes."""
     from orchestrator.cli.models import ensure
     from orchestrator.config import load
-    from specialists.errors import BadInput
 
     if speech is not None:
-        if speech.suffix.lower() not in {".wav", ""}:
-            raise BadInput(
-                "speech is written as WAV", part=str(speech), remedy="Name a file that ends in .wav"
-            )
-        check_writable(speech)
+        _check_speech(speech)
     if text == "-" or not (text or image or audio or video or file or sys.stdin.isatty()):
         text = sys.stdin.read().strip()
     settings = load(config)
     ensure(settings)
     turn = _Turn(quiet=quiet or as_json, stream=not as_json)
-    attached: dict[str, Any] = {
+    asked: dict[str, Any] = {
         "images": image or [],
         "audio": audio or [],
         "video": video or [],
         "files": file or [],
-        "speak": speech is not None,
+        "speak": "never" if speech is None else True,
         "budget": budget(within, max_price),
     }
-
-    async def run() -> None:
-        from orchestrator.engine import Orchestrator
-
-        async with Orchestrator.open(settings) as orchestrator:
-            opened = orchestrator.session(session)
-            turn.session = opened.name
-            await _follow(opened, text, attached, turn)
-
-    asyncio.run(run())
+    asyncio.run(_run(settings, session, turn, text, asked))
     if as_json:
         print_json(turn.summary())
     if speech is not None:
@@ -91,9 +78,23 @@ def ask(
         raise typer.Exit(1)
 
 
-async def _follow(session: Session, text: str, attached: dict[str, Any], turn: _Turn) -> None:
-    async for event in session.send(text, **attached):
-        turn.take(event)
+def _check_speech(path: Path) -> None:
+    """Raises BadInput when speech cannot be written there: before the turn, not after it."""
+    from specialists.errors import BadInput
+
+    if path.suffix.lower() not in {".wav", ""}:
+        raise BadInput("speech is written as WAV", part=str(path), remedy="Name a file that ends in .wav")
+    check_writable(path)
+
+
+async def _run(settings: Config, name: str | None, turn: _Turn, text: str, asked: dict[str, Any]) -> None:
+    from orchestrator.engine import Orchestrator
+
+    async with Orchestrator.open(settings) as orchestrator:
+        session = orchestrator.session(name)
+        turn.session = session.name
+        async for event in session.send(text, **asked):
+            turn.take(event)
 
 
 class _Turn:
@@ -111,6 +112,7 @@ class _Turn:
         self._media: list[str] = []
         self._midline = False
         self._said = ""
+        self._progress = Progress()
         self.session = ""
         self.outcome = "failed"
 
@@ -157,7 +159,11 @@ class _Turn:
                 share = f"{total:.2f} s, {own * 1000:.0f} ms of it our own"
                 self._tell(f"{event.outcome} in {share}; session {self.session}")
             case _:
-                pass
+                self._tell_progress(self._progress.take(event))
+
+    def _tell_progress(self, line: str) -> None:
+        if line and not self._said:  # a reply that comes shows it too
+            self._tell(line)
 
     def _tell_plan(self, plan: Plan) -> None:
         from orchestrator.wording import describe
@@ -207,6 +213,9 @@ class _Turn:
 
 def _change(event: dict[str, Any]) -> str:
     """What the person, or a step that came to nothing, changed."""
-    return (
-        f"corrects {corrected(event)}" if event["type"] == "turn.corrected" else f"plan: {replanned(event)}"
-    )
+    from orchestrator.plan import SPEAKS
+
+    if event["type"] == "turn.corrected":
+        return f"corrects {corrected(event)}"
+    unheard = any(step["specialist"] == SPEAKS for step in event["dropped"])
+    return f"plan: {replanned(event)}" + ("; --say OUT.wav writes speech to a file" if unheard else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,7 @@ from orchestrator.cli import memory_forget, memory_levels
 from orchestrator.cli.common import ConfigPath, Json, open_store, print_json, say
 
 if TYPE_CHECKING:
-    from memory.records import Record
+    from memory.records import Hit, Record
     from memory.stats import Stats
     from memory.store import MemoryStore
 
@@ -21,10 +22,20 @@ memory_forget.register(app)
 memory_levels.register(app)
 
 
+SHOWN = 5
+"""So many records are shown beside a hit that was found by a picture or a sound."""
+
+
 @app.command()
 def search(
-    text: Annotated[str, typer.Argument(help="What to look for; empty for the newest.")],
+    text: Annotated[str, typer.Argument(help="What to look for; empty for the newest.")] = "",
     *,
+    image: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="What rests on pictures or films like this one.")
+    ] = None,
+    audio: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="What rests on sounds like this one.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="At most so many answers.")] = 10,
     kind: Annotated[
         list[str] | None, typer.Option(metavar="KIND", help="Only what is, or rests on, text, image, audio …")
@@ -33,21 +44,29 @@ def search(
     as_json: Json = False,
     config: ConfigPath = None,
 ) -> None:
-    """What memory holds on something, by words and by meaning, the best first."""
+    """What memory holds on something, by words and by meaning, or by what is like a picture or a sound, the
+    best first; and what was said, seen and heard beside that."""
+    from memory.records import Query
+
+    like = tuple(map(_bytes, (*(image or ()), *(audio or ()))))
+    query = Query(text, k, None if kind is None else tuple(kind), session=session, like=like)
     with _store(config) as store:
-        hits = store.recall(text, k, kinds=kind, session=session)
+        hits = store.recall(query)
+        beside = {hit.record.id: store.complete(hit) for hit in hits if hit.likeness is not None}
         index = store.index_state()
     if as_json:
-        print_json([asdict(hit) for hit in hits])
+        others = {name: [asdict(other) for other in around] for name, around in beside.items()}
+        print_json([{**asdict(hit), "complete": others.get(hit.record.id, [])} for hit in hits])
         return
-    if index.mode == "words only":
+    if text and index.mode == "words only":
         say(f"By words alone: {index.problem or 'the encoder is not installed (`antiphon models pull`)'}")
     if not hits:
         say("Nothing found")
     for hit in hits:
-        ranks = ", ".join(f"{name} {rank}" for name, rank in hit.ranks.items())
-        typer.echo(f"{_head(hit.record)}  ({ranks})")
+        typer.echo(f"{_head(hit.record)}  ({_why(hit)})")
         typer.echo(f"    {_line(hit.record.text, 200)}")
+        for other in beside.get(hit.record.id, ())[:SHOWN]:
+            typer.echo(f"      + {_line(f'{other.source or other.role} ({other.kind}): {other.text}', 200)}")
 
 
 @app.command()
@@ -89,6 +108,28 @@ def show(
         if value != "":
             typer.echo(clean(f"  {name:<10} {value}"))
     typer.echo(clean(record.text))
+
+
+def _bytes(path: Path) -> bytes:
+    """What a person's file holds. Raises BadInput."""
+    from specialists.errors import BadInput
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror or error}", part=str(path)) from error
+
+
+def _why(hit: Hit) -> str:
+    """The ranks of a hit, how like it is and where in a clip."""
+    from specialists.timeline import clock
+
+    told = [f"{name} {rank}" for name, rank in hit.ranks.items()]
+    if hit.likeness is not None:
+        told.append(f"{round(100 * hit.likeness)} % like it")
+    if hit.where is not None and hit.where.span is not None:
+        told.append(f"at {clock(hit.where.span.start)}-{clock(hit.where.span.end)}")
+    return ", ".join(told)
 
 
 def _store(config: ConfigPath) -> MemoryStore:

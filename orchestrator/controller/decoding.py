@@ -40,7 +40,9 @@ class Decoder:
         """A decision as +1 and -1: float64 [columns]."""
         values = [name in decision.steps for name in self.names]
         values += [name in decision.outputs for name in OUTPUTS]
-        return np.array([*values, decision.reuse], dtype=float) * 2 - 1
+        # What memory gives is something already obtained, whether or not something new is looked at as well.
+        reuse = decision.reuse or "memory" in decision.steps
+        return np.array([*values, reuse], dtype=float) * 2 - 1
 
     def rank(self, scores: np.ndarray, request: Request) -> list[tuple[Decision, float]]:
         """The decisions that this request can serve, best first, with shares of belief that add up to 1."""

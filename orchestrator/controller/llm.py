@@ -24,6 +24,7 @@ from orchestrator.controller.exemplars import Exemplar
 from orchestrator.controller.request import Request
 from orchestrator.controller.route import Route
 from specialists.base import Card, Chunk, Task
+from specialists.cancellation import being_cancelled
 from specialists.chat.form import Form
 from specialists.content import Message, message
 from specialists.errors import BadInput, Theirs
@@ -97,7 +98,7 @@ class LlmController:
         except Theirs as error:
             reason = error.message[:200]
         except asyncio.CancelledError:
-            if (asking := asyncio.current_task()) is not None and asking.cancelling():
+            if being_cancelled():
                 raise
             reason = "the call was stopped"  # by somebody else: it would pass for the turn's own end
         chosen = _decided(tries, by_example) if not reason else None

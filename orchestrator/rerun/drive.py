@@ -23,6 +23,8 @@ from orchestrator.rerun.compare import Difference, difference
 from orchestrator.rerun.player import Player
 from orchestrator.rerun.playing import Blobs, Live, LiveCall, OverBlobs, Playing
 from orchestrator.rerun.tape import Entry, Tape
+from orchestrator.session import Speak
+from specialists.cancellation import being_cancelled
 from specialists.errors import AntiphonError, BadInput, Ours
 
 PASSED_OVER = 3.0
@@ -111,7 +113,9 @@ class Drive:
         setup = self._player.next_setup() or self._player.setup
         services = self._services(_config(setup))
         inputs = self.playing.services
-        self._session = EngineSession(self._name, services, self._graph, keep=True, inputs=inputs)
+        self._session = EngineSession(
+            self._name, services, self._graph, keep=True, inputs=inputs, watches=False
+        )
         before = self._player.position
         await self._session.open()
         if self._player.position == before:
@@ -182,12 +186,12 @@ class Drive:
         except (TypeError, ValueError) as error:
             raise BadInput(f"what was sent cannot be read: {error}", part=f"session {self._name}") from error
         budget = Budget(seconds, price)
+        wanted: Speak = "never" if speak == "never" else bool(speak)
         try:
-            async for _ in session.send(str(text), voice=bool(voice), speak=bool(speak), budget=budget):
+            async for _ in session.send(str(text), voice=bool(voice), speak=wanted, budget=budget):
                 pass
         except asyncio.CancelledError:  # of the turn, when its session is put away
-            running = asyncio.current_task()
-            if running is not None and running.cancelling():
+            if being_cancelled():
                 raise
         except Exception:  # noqa: BLE001 - what the reader of a turn was told stands in the log
             pass

@@ -135,6 +135,7 @@ class _Played:
             controller=self,
             door=self.door,  # type: ignore[arg-type]
             clock=self.clock,
+            wall=lambda: float(self._player.reading("wall") or 0.0),
             chance=lambda: float(self._player.reading("chance") or 0.0),
             accept=self.accept,
             pause=self.pause,
@@ -256,7 +257,7 @@ class _Played:
             raise decode_error(entry.value)
         if name == "remember":
             return self._remembered(args[0], entry.value if entry is not None else None)
-        if name in ("evidence", "alike") and (changed or self._stale(entry)):
+        if name in ("evidence", "begun", "alike") and (changed or self._stale(entry)):
             return self._found_now(str(args[0]))
         if entry is None:
             return self._without(name)

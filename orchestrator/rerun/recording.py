@@ -22,6 +22,7 @@ from orchestrator.rerun import tape
 from orchestrator.rerun.codec import encode, encode_error, pack
 from orchestrator.session import Attachment
 from specialists.base import Card, Chunk, Task
+from specialists.cancellation import being_cancelled
 from specialists.content import TEXT, Message, Part
 from specialists.errors import Ours
 
@@ -46,10 +47,21 @@ def recorded(services: Services, journal: Journal) -> Services:
 
 
 @dataclass
+class Counter:
+    """Names what a turn asks for, by what it is and how often it was asked for before."""
+
+    asked: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def key(self, turn: int, name: str) -> str:
+        self.asked[turn, name] = number = self.asked.get((turn, name), 0) + 1
+        return f"{name} {turn}.{number}"
+
+
+@dataclass
 class _Recorder:
     inner: Services
     journal: Journal
-    counter: Counter = field(default_factory=lambda: Counter())  # noqa: PLW0108 - it is defined below
+    counter: Counter = field(default_factory=Counter)
     known: tuple[Card, ...] | None = None
 
     def take(self, kind: str, key: str = "", value: Any = None) -> None:
@@ -66,6 +78,7 @@ class _Recorder:
             controller=_Controller(self),
             door=self.door,  # type: ignore[arg-type]
             clock=lambda: self.read("clock", inner.clock()),
+            wall=lambda: self.read("wall", inner.wall()),
             chance=lambda: self.read("chance", inner.chance()),
             accept=self.accept,
             pause=self.pause,
@@ -81,7 +94,7 @@ class _Recorder:
                     self.take(tape.CHUNK, key, _chunk(chunk))
                     yield chunk
         except asyncio.CancelledError as error:
-            if not _being_cancelled():  # somebody cancelled the call, and not its reader
+            if not being_cancelled():  # somebody cancelled the call, and not its reader
                 self.take(tape.ERROR, key, encode_error(error))
             raise
         except Exception as error:
@@ -166,17 +179,6 @@ class _Controller:
         return await recorder.noted(key, request_digest(request, cards), routing, encode)
 
 
-@dataclass
-class Counter:
-    """Names what a turn asks for, by what it is and how often it was asked for before."""
-
-    asked: dict[tuple[int, str], int] = field(default_factory=dict)
-
-    def key(self, turn: int, name: str) -> str:
-        self.asked[turn, name] = number = self.asked.get((turn, name), 0) + 1
-        return f"{name} {turn}.{number}"
-
-
 def call_key(task: Task) -> str:
     """A call's name within its session: the turn, the step and the try."""
     return f"call {task.id[task.id.rfind(f'-{task.turn}-') + 1 :]}"
@@ -245,8 +247,3 @@ def _message(message: Message) -> list[Any]:
 def _digest(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=True, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -49,8 +49,8 @@ class Ears:
     """Probability that makes speech out of silence."""
     STOP = 0.35
     """Probability below which speech may have stopped: lower, so that a soft vowel does not end it."""
-    PAUSE_SECONDS = 0.13
-    """Silence that makes a pause; most gaps inside words are shorter."""
+    PAUSE_SECONDS = 0.12
+    """Silence that makes a pause, four windows; most gaps inside words are shorter."""
     PREROLL_SECONDS = 0.3
     """Sound kept from before the start: the first consonant is often not voiced."""
 
@@ -96,9 +96,10 @@ class Ears:
         boundaries = [self._judge(heard[at : at + WINDOW]) for at in range(0, whole, WINDOW)]
         return [boundary for boundary in boundaries if boundary is not None]
 
-    def sound(self) -> Samples:
-        """The utterance so far, with what came just before it."""
-        return np.concatenate([np.zeros(0, np.float32), *self._windows])
+    def sound(self, since: int = 0) -> Samples:
+        """The utterance so far with what came just before it, without what lies before the place `since`."""
+        skipped = max(0, len(self._windows) - (self.clock - since) // WINDOW)
+        return np.concatenate([np.zeros(0, np.float32), *self._windows[skipped:]])
 
     def close(self) -> None:
         """End the utterance; the next voice starts another one."""

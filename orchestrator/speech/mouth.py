@@ -20,6 +20,12 @@ from specialists.errors import AntiphonError, SpecialistFailed, Theirs
 MOST_SOUND = 16 * 2**20
 """Sound of one clause, in bytes: minutes of it at any rate."""
 
+AHEAD_SECONDS = 6.0
+"""Of sound that a spoken conversation is given before it is played: more would be made for nothing whenever
+the person interrupts."""
+PACED_SHARE = 0.5
+"""In the first half of a turn's time the mouth waits for what it made to be played; later it makes haste."""
+
 KEPT_TO_TELL = 0.02
 """This share of a turn's time is not the mouth's: in it the reply says that speaking failed."""
 
@@ -27,7 +33,8 @@ KEPT_TO_TELL = 0.02
 class Mouth:
     """Takes the reply's text with `write`; `finish` ends it and returns the error if speaking failed.
 
-    One clause is synthesised at a time, in order, in a task that `close` ends.
+    One clause is synthesised at a time, in order, in a task that `close` ends; in a spoken conversation not
+    much sooner than it can be played.
     """
 
     def __init__(self, context: TurnContext, step: Step) -> None:
@@ -40,6 +47,8 @@ class Mouth:
         self._size = 0
         self._of_clause = 0
         self._seconds = 0.0
+        self._sound = 0.0  # seconds of it that were made
+        self._sounding_since: float | None = None
         # Here and not in the task: so it always stands before the text that is to be spoken.
         context.emit(StepStarted(turn=context.number, step=step.id, specialist=step.specialist))
         self._task = asyncio.create_task(
@@ -66,6 +75,7 @@ class Mouth:
             words = False
             async for clause in self._written():
                 words = words or any(map(str.isalnum, clause))
+                await self._keep_pace()
                 await self._say(clause)
             if words and not self._pieces:
                 raise SpecialistFailed("made no sound", part=step.specialist)
@@ -86,6 +96,17 @@ class Mouth:
     async def _written(self) -> AsyncIterator[str]:
         while (clause := await self._clauses.get()) is not None:
             yield clause
+
+    async def _keep_pace(self) -> None:
+        """Wait until what was made is about to be played, as far as time can tell."""
+        context, since = self._context, self._sounding_since
+        if not context.voice or since is None:
+            return
+        now = context.services.clock()
+        early = self._sound - (now - since) - AHEAD_SECONDS
+        left = context.services.config.engine.turn_seconds * PACED_SHARE - (now - context.started)
+        if (wait := min(early, left)) > 0:
+            await context.services.pause(wait)
 
     async def _say(self, clause: str) -> None:
         context, card = self._context, self._context.services.card(self._step.specialist)
@@ -135,6 +156,9 @@ class Mouth:
                 part=self._step.specialist,
             )
         context.mark("first_speech")
+        if self._sounding_since is None:
+            self._sounding_since = context.services.clock()
+        self._sound += len(chunk.data) / 2 / rate
         context.emit(
             SpeechDelta(turn=context.number, text=chunk.text, rate=rate, pcm=chunk.data, index=self._pieces)
         )

@@ -17,6 +17,9 @@ from specialists.runtime import Runtime
 
 SPECIALIST = "asr"
 
+LIVE = "live"
+"""The parameter by which a recogniser says that it may be asked again and again while somebody speaks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -39,6 +42,16 @@ class _OneBlob:
         return self.data
 
 
+def hears_live(runtime: Runtime) -> bool:
+    """Whether the recogniser is quick enough to be asked for words that are still being spoken."""
+    return any(
+        parameter.name == LIVE
+        for card in runtime.cards()
+        if card.name == SPECIALIST
+        for parameter in card.parameters
+    )
+
+
 async def recognise(
     runtime: Runtime, task_id: str, samples: NDArray[np.float32], rate: int, deadline: float
 ) -> Words:
@@ -49,7 +62,9 @@ async def recognise(
     data = encode_wav(samples, rate)
     ref = BlobRef(hashlib.sha256(data).hexdigest(), len(data), "audio/wav")
     part = Part(AUDIO, blob=ref, name="utterance.wav", facts={"seconds": len(samples) / rate})
-    task = Task(task_id, SPECIALIST, parts=(part,), deadline=deadline, blobs=_OneBlob(ref, data))
+    params = {LIVE: True} if hears_live(runtime) else {}
+    blobs = _OneBlob(ref, data)
+    task = Task(task_id, SPECIALIST, parts=(part,), params=params, deadline=deadline, blobs=blobs)
     chunks: list[Chunk] = []
     answer = runtime.run(task)
     async with aclosing(answer) as heard:  # type: ignore[type-var]

@@ -68,22 +68,22 @@ class Remarks:
         """Have them spoken by the voice that speaks replies. Without one they stay tones."""
         for remark in Remark:
             try:
-                async with asyncio.timeout(MAKING_SECONDS):
-                    self._spoken[remark] = await _spoken(runtime, remark, self._rate)
+                name = f"remark-{remark.name.lower()}"
+                self._spoken[remark] = await spoken(runtime, name, remark.value, self._rate)
             except (AntiphonError, TimeoutError) as error:
                 log.warning("what cannot be answered will be said by a tone, not in words: %s", error)
                 return
 
     def sound(self, remark: Remark) -> Samples:
-        return self._spoken[remark] if remark in self._spoken else _tones(self._rate)
+        return self._spoken[remark] if remark in self._spoken else tones(self._rate)
 
 
-async def _spoken(runtime: Runtime, remark: Remark, rate: int) -> Samples:
+async def spoken(runtime: Runtime, name: str, text: str, rate: int) -> Samples:
+    """The sound of a text, mono at `rate` hertz. Raises what the runtime raises, and TimeoutError."""
     import soxr
 
-    task = Task(f"remark-{remark.name.lower()}", VOICE, parts=(text_part(remark.value),))
     pieces: list[Samples] = []
-    async with aclosing(runtime.run(task)) as chunks:  # type: ignore[type-var]
+    async with asyncio.timeout(MAKING_SECONDS), aclosing(runtime.run(_task(name, text))) as chunks:  # type: ignore[type-var]
         async for chunk in chunks:
             if chunk.data:
                 made = sound_rate(chunk, VOICE)
@@ -92,7 +92,11 @@ async def _spoken(runtime: Runtime, remark: Remark, rate: int) -> Samples:
     return np.concatenate([np.zeros(0, np.float32), *pieces]).astype(np.float32)
 
 
-def _tones(rate: int) -> Samples:
+def _task(name: str, text: str) -> Task:
+    return Task(name, VOICE, parts=(text_part(text),))
+
+
+def tones(rate: int) -> Samples:
     """Two soft tones, the second lower: something did not work."""
     seconds, fade = 0.16, 0.02
     time = np.arange(round(seconds * rate)) / rate

@@ -13,19 +13,23 @@ from orchestrator import turn
 from orchestrator.config import Config
 from orchestrator.events import Event, Failed, FloorChanged, Heard, Remarked, Transcript
 from orchestrator.session import Session
+from orchestrator.speech.announcements import Announcements
 from orchestrator.speech.detector import InterruptionDetector, LocalDetector, Overlap, Verdict, is_stop
 from orchestrator.speech.devices import AudioDevice, Samples
 from orchestrator.speech.ears import RATE, Boundary, Ears, Vad, silero
 from orchestrator.speech.echo import EchoCanceller, Loudspeaker, are_own_words, webrtc
-from orchestrator.speech.endpoint import patience
+from orchestrator.speech.endpoint import TurnDetector, patience
 from orchestrator.speech.listener import Guess, Listener
 from orchestrator.speech.playout import Playout, Share
-from orchestrator.speech.recognition import SPECIALIST, Words, recognise
+from orchestrator.speech.recognition import SPECIALIST, Words, hears_live, recognise
 from orchestrator.speech.remarks import NOTHING_HEARD, Remark, Remarks, remark_on
 from orchestrator.speech.replies import Replies
+from orchestrator.speech.smart_turn import SmartTurn
 from orchestrator.turn import Command, Cue, State
 from specialists.errors import AntiphonError, DeadlineExceeded, Ours, Unavailable
+from specialists.models import ModelStore
 from specialists.runtime import Runtime
+from specialists.threads import in_thread
 
 RECOGNITION_SECONDS = 10.0
 """How long recognition may take before the person is told that it failed."""
@@ -49,7 +53,17 @@ LEAVE_SECONDS = 5.0
 
 
 class SpokenSession(Session, Protocol):
-    """A session that also takes Events that happen outside its turns."""
+    """A session that also takes Events that happen outside its turns, and prepares turns."""
+
+    @property
+    def seq(self) -> int:
+        """The number of the newest Event."""
+        ...
+
+    def prepare(self, text: str) -> bool:
+        """Begin what a spoken turn with these words would do, without a trace of it; a `send` of the same
+        words finds it under way. False where that cannot be now."""
+        ...
 
     async def note(self, event: Event) -> Event:
         """Give the Event its place in the session, record it, and return it as recorded."""
@@ -80,15 +94,24 @@ class Conversation:
         self._wait = config.speech.end_of_turn_seconds
         self._bounds = turn.bounds(config.engine.turn_seconds)
         self._detector = detector or LocalDetector()
-        self._listener = Listener(Ears(vad or silero()), self._recognise)
+        self._turn_detector = _turn_detector(config)
+        self._listener = Listener(
+            Ears(vad or silero()),
+            self._recognise,
+            live=lambda: hears_live(runtime),
+            judge=self._judge_end if self._turn_detector else None,
+        )
         self._playout = Playout(device.rate, latency=round(device.latency * device.rate))
         self._loudspeaker = Loudspeaker(self._playout, device.rate, canceller())
         self._replies = Replies(session, self._playout, self._told)
         self._remarks = Remarks(device.rate)
+        self._announcements = Announcements(session, runtime, device.rate)
         self._state = State.IDLE
         self._now = 0.0
         self._since = 0.0
         self._said = ""
+        self._prepared = ""  # what a reply was begun for, though it is not certain that it is wanted
+        self._shown = ("", 0)  # the words that were noted last, and how many characters were confirmed
         self._cut_in = False  # whether the open utterance interrupted a reply
         self._cut_off: int | None = None  # where an endless utterance was taken to end
         self._problem: Failed | None = None
@@ -118,6 +141,8 @@ class Conversation:
             )
         wanted = [name for name in (SPECIALIST, "tts", "chat") if name in cards and cards[name].available]
         await asyncio.gather(*(self._runtime.load(name) for name in wanted))
+        if self._turn_detector is not None:
+            await in_thread(self._turn_detector.load)
         await self._remarks.load(self._runtime)
 
     async def run(self) -> None:
@@ -135,6 +160,7 @@ class Conversation:
             helpers = [
                 group.create_task(self._listener.run(self._on_guess), name="listener"),
                 group.create_task(self._replies.run(), name="replies"),
+                group.create_task(self._announcements.run(), name="announcements"),
                 group.create_task(self._scribe(), name="scribe"),
             ]
             try:
@@ -181,6 +207,9 @@ class Conversation:
         if self._state is State.THINKING and self._now - self._since > BRIDGE_SECONDS and not self._bridged:
             self._bridged = True
             self._replies.remark(self._remark(Remark.BRIDGE))
+        listening = self._state is State.LISTENING and self._announcements.urgent
+        if self._announcements.waiting and (listening or self._state in (State.IDLE, State.SPEAKING)):
+            self._cue(Cue.ANNOUNCEMENT)
 
     def _judge(self) -> None:
         ears, guess = self._listener.ears, self._listener.guess
@@ -190,7 +219,7 @@ class Conversation:
             voiced=ears.voiced,
             ended=not ears.speaking and (guess is None or self._listener.covers_all),
             level=ears.level,
-            text=guess.words.text if guess and guess.words else None,
+            text=self._listener.sure_text,
             score=guess.words.score if guess and guess.words else 1.0,
             own=bool(guess and guess.words and self._own_words(guess.words.text)),
             failed=guess is not None and guess.error is not None,
@@ -232,7 +261,8 @@ class Conversation:
             self._cue(Cue.FAILED)
             return
         text = guess.words.text
-        if ears.silence < patience(text, self._wait) and not cut_off:
+        if ears.silence < patience(text, self._wait, guess.complete) and not cut_off:
+            self._prepare(text)
             return
         if text and self._own_words(text):
             self._cue(Cue.NOTHING_ASKED)
@@ -247,6 +277,11 @@ class Conversation:
             self._said, self._uncaught = text, 0
             self._cue(Cue.UTTERANCE)
 
+    def _prepare(self, text: str) -> None:
+        """Begin the reply that will be wanted if the person is done."""
+        if text and text != self._prepared and not is_stop(text) and self._session.prepare(text):
+            self._prepared = text
+
     def _nothing_heard(self) -> None:
         """Ask again, but not for ever: what never has words may be a fan or a neighbour."""
         if self._listener.ears.voiced < REMARK_SECONDS or self._uncaught == MOST_UNCAUGHT:
@@ -260,12 +295,17 @@ class Conversation:
         self._cue(Cue.NOTHING_HEARD)
 
     def _on_guess(self, guess: Guess) -> None:
-        if guess.words is not None and guess.words.text:
-            self._transcript(guess.words.text, final=False)
+        if guess.text and (guess.text, guess.confirmed) != self._shown:
+            self._shown = (guess.text, guess.confirmed)
+            self._transcript(guess.text, final=False, confirmed=guess.confirmed)
 
     async def _recognise(self, samples: Samples) -> Words:
         task = f"hear-{self._session.name}-{next(self._recognitions)}"
         return await recognise(self._runtime, task, samples, RATE, RECOGNITION_SECONDS)
+
+    async def _judge_end(self, samples: Samples, text: str) -> float:
+        assert self._turn_detector is not None
+        return await in_thread(self._turn_detector.probability, samples, text)
 
     # Floor: the machine decides, its commands are carried out at once or, where they wait, in order.
 
@@ -292,6 +332,7 @@ class Conversation:
         match command:
             case Command.START_TURN:
                 self._bridged = False
+                self._prepared = ""
                 self._replies.start(self._said)
             case Command.DUCK:
                 self._playout.duck()
@@ -313,6 +354,8 @@ class Conversation:
                 self._listener.want_words()
             case Command.SAY_SO:
                 self._say_so()
+            case Command.ANNOUNCE:
+                self._announce()
 
     def _keep_heard(self) -> None:
         share: Share = self._playout.share()
@@ -341,6 +384,14 @@ class Conversation:
         elif sounded:
             self._replies.remark(sound)
 
+    def _announce(self) -> None:
+        announcement = self._announcements.take()
+        self._note(Remarked(turn=self._replies.turn, text=announcement.text, at=self._now))
+        if self._state is State.SPEAKING:
+            self._replies.remark(announcement.sound)
+        else:
+            self._replies.tell(announcement.sound)
+
     def _remark(self, remark: Remark) -> Samples:
         self._note(Remarked(turn=self._replies.turn, text=remark.value, at=self._now))
         return self._remarks.sound(remark)
@@ -355,10 +406,11 @@ class Conversation:
             remedy=error.remedy,
         )
 
-    def _transcript(self, text: str, *, final: bool) -> None:
+    def _transcript(self, text: str, *, final: bool, confirmed: int | None = None) -> None:
         ears = self._listener.ears
         start, end = ears.onset / RATE, ears.last_voiced / RATE
-        self._note(Transcript(text=text, final=final, start=start, end=end))
+        confirmed = len(text) if confirmed is None else confirmed
+        self._note(Transcript(text=text, final=final, start=start, end=end, confirmed=confirmed))
 
     # Mouth.
 
@@ -389,3 +441,8 @@ class Conversation:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._replies.close()
                 await self._notes.join()
+
+
+def _turn_detector(config: Config) -> TurnDetector | None:
+    uri = config.speech.turn_detector
+    return SmartTurn(ModelStore(config.engine.models), uri) if uri else None

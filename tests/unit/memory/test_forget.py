@@ -55,6 +55,7 @@ def test_nothing_of_a_forgotten_record_stays_on_disk(
     assert store.recall("zanzibar")[0].record == stored[0]
     assert files_with(tmp_path, b"zanzibar", b"quokka")
     store.forget([stored[0].id])
+    store.clean()
     assert files_with(tmp_path, b"zanzibar", b"quokka") == []
     assert not store.blobs.has(blob)
     assert store.blobs.has(kept)

@@ -7,10 +7,11 @@ import select
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from hypothesis import given, settings
@@ -23,9 +24,11 @@ from memory.proof import PIECE, Needles
 from memory.records import Record
 from memory.replay import replay
 from memory.store import MemoryStore
+from memory.vectors import Embed
 from orchestrator.cli.transcript import turns
 from orchestrator.events import from_dict
 from orchestrator.history import History
+from specialists.embed import Encoded
 from specialists.errors import BadInput, UnknownName
 
 Reopen = Callable[..., MemoryStore]
@@ -388,6 +391,21 @@ def test_the_proof_finds_what_was_left(store: MemoryStore, tmp_path: Path) -> No
     looked = {entry.place: entry for entry in erased.proof.looked}
     assert looked["memory.db"].bytes > 0
     assert looked["memory.db"].found == 0
+
+
+def test_the_proof_looks_for_tokens(tmp_path: Path, embed: Embed) -> None:
+    states = np.random.default_rng(3).integers(-127, 128, (9, 16), dtype=np.int8)
+
+    def tokens(texts: Sequence[str]) -> list[Encoded]:
+        return [Encoded(vector, states, np.zeros((9, 2), np.int32)) for vector in embed(texts)]
+
+    with MemoryStore.open(tmp_path / "memory", embed, tokens) as store:
+        (record,) = Talk(store, "s").exchange(SECRET, "")[:1]
+        store.embed_pending()
+        copy = tmp_path / "copy"
+        copy.write_bytes(states.tobytes())
+        erased = store.erase(Forget(ids=(record.id,)), [copy])
+    assert [left.split()[0] for left in erased.proof.left] == ["copy"]
 
 
 def test_the_proof_finds_terms_that_the_word_index_kept(store: MemoryStore) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,45 @@ def test_filters_hold_in_both_lists(store: MemoryStore) -> None:
     assert store.recall("cat", kinds=[]) == []
     assert store.recall("cat", session="three") == []
     assert {"lexical", "dense"} == set(store.recall("cat", session="one")[0].ranks)
+
+
+@pytest.mark.parametrize(
+    "restrictions",
+    [
+        {"kinds": ("image",)},
+        {"kinds": ("image", "audio")},
+        {"kinds": ("image",), "session": "one.1"},
+        {"kinds": ("image",), "scope": "one."},
+        {"kinds": ("audio",), "since": 300.0},
+        {"kinds": ("text",), "scope": "two."},
+    ],
+)
+def test_the_few_of_a_kind_are_found_among_many(store: MemoryStore, restrictions: dict[str, Any]) -> None:
+    stored = store.remember(
+        [
+            Record(
+                f"cat number {n}",
+                "text",
+                "user",
+                session=f"{'one' if n % 3 else 'two'}.{n % 2}",
+                media=("image",) if n % 70 == 1 else ("audio",) if n % 90 == 2 else (),
+                time=1.0 + n,
+            )
+            for n in range(400)
+        ]
+    )
+
+    def meets(record: Record) -> bool:
+        return (
+            bool({record.kind, *record.media}.intersection(restrictions["kinds"]))
+            and record.session == restrictions.get("session", record.session)
+            and record.session.startswith(restrictions.get("scope", ""))
+            and record.time >= restrictions.get("since", 0.0)
+        )
+
+    wanted = {record.id for record in stored if meets(record)}
+    assert 0 < len(wanted) < 400
+    assert {hit.record.id for hit in store.recall(Query("cat", k=400, **restrictions))} == wanted
 
 
 def test_records_of_the_asked_blobs_come_first(store: MemoryStore) -> None:

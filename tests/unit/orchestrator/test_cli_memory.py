@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from PIL import Image
 from typer.testing import CliRunner
 
 from memory.records import Record
@@ -18,7 +19,9 @@ from orchestrator.events import Event, to_dict
 from orchestrator.plan import PartRef, Plan, ResultRef, Step
 from specialists.content import BlobRef, Message, Part, text_part
 from specialists.errors import BadInput, UnknownName
+from specialists.media import encode_wav, read_audio
 
+MEDIA = Path(__file__).parents[3] / "examples" / "media"
 Call = Callable[..., Result]
 
 
@@ -178,3 +181,36 @@ def test_a_wrong_call_is_a_usage_error(call: Call) -> None:
 def test_a_photo_is_a_blob_of_the_session(filled: MemoryStore, call: Call) -> None:
     assert filled.blobs.has(BlobRef("0" * 64, 0, "")) is False
     assert filled.blobs.usage().count == 2
+
+
+def test_memory_is_searched_by_a_picture_and_by_a_sound(call: Call, tmp_path: Path) -> None:
+    with MemoryStore.open(tmp_path / "memory", None) as store:
+        for turn, (name, kind, text) in enumerate(
+            (("cat.jpg", "image", "a tabby cat"), ("note.flac", "audio", "a note about the boiler")), 1
+        ):
+            ref = store.blobs.put((MEDIA / name).read_bytes(), "application/octet-stream")
+            seen = Record(
+                *(text, kind, "evidence", "trip", turn, "sense"), blobs=(ref.digest,), media=(kind,)
+            )
+            store.remember([seen, Record(f"And number {turn}?", "text", "user", "trip", turn)])
+    shot = tmp_path / "shot.jpg"
+    with Image.open(MEDIA / "cat.jpg") as photo:
+        photo.crop((20, 20, 420, 270)).save(shot, quality=60)
+    found = call("memory", "search", "--image", str(shot)).output
+    assert "a tabby cat" in found
+    assert "% like it" in found
+    assert "+ user (text): And number 1?" in found
+    assert "boiler" not in found
+    sound = tmp_path / "piece.wav"
+    sound.write_bytes(encode_wav(read_audio((MEDIA / "note.flac").read_bytes())[32_000:96_000], 16_000))
+    (hit,) = json.loads(call("memory", "search", "--audio", str(sound), "--json").output)
+    assert hit["record"]["text"] == "a note about the boiler"
+    assert 1.5 < hit["where"]["span"]["start"] < hit["where"]["span"]["end"] < 6.5
+    assert [other["text"] for other in hit["complete"]] == ["And number 2?"]
+    assert {path.name for path in (tmp_path / "memory" / "blobs" / "incoming").iterdir()} == set()
+
+
+def test_a_file_that_is_not_there_is_named(call: Call) -> None:
+    failed = call("memory", "search", "--image", "nowhere.jpg")
+    assert isinstance(failed.exception, BadInput)
+    assert "nowhere.jpg" in str(failed.exception)

@@ -14,6 +14,7 @@ from orchestrator.client import Client
 from orchestrator.events import (
     Event,
     PartRejected,
+    Replanned,
     SessionOpened,
     SpeechDelta,
     TextDelta,
@@ -63,6 +64,13 @@ async def test_a_turn_is_the_same_events_as_here(serve: Serve, tmp_path: Path) -
     assert one(there, TurnStarted).message.media[0].name == "cat.png"
     assert one(there, TurnFinished).outcome == "answered"
     assert any(isinstance(event, SpeechDelta) and event.pcm for event in there)
+
+
+async def test_speech_that_nobody_would_hear_is_not_made_there_either(serve: Serve) -> None:
+    async with serve() as served, client_of(served) as client:
+        there = await collect(client.session("trip").send("say hello out loud", speak="never"))
+    assert any(isinstance(event, Replanned) for event in there)
+    assert not any(isinstance(event, SpeechDelta) for event in there)
 
 
 async def first(events: AsyncIterator[Event], count: int) -> AsyncIterator[Event]:

@@ -96,3 +96,22 @@ def test_the_commands_show_facts_and_episodes(folder: Path) -> None:
     assert told.index("I live in Berlin.") < told.index("Nice.") < told.index("We moved to Leipzig.")
     assert "turn 2" in told
     assert "Nothing remembered" in run(memory.app, ["timeline", "nowhere"]).output
+
+
+async def test_who_asks_once_and_leaves_is_remembered(open_engine: Open) -> None:
+    async with open_engine() as orchestrator:
+        await say(orchestrator, "We moved to Leipzig.")
+    with MemoryStore.open(orchestrator.store.path, None) as store:
+        assert [fact.text for fact in store.facts()] == ["We moved to Leipzig."]
+        assert store.unconsolidated() == {}
+
+
+async def test_what_was_taken_back_leaves_the_disk_behind_the_turn(open_engine: Open) -> None:
+    async with open_engine() as orchestrator:
+        (said,) = orchestrator.store.remember([Record("I hid the quokka", "text", "user", "old", 1)])
+        orchestrator.store.forget([said.id])
+        session = orchestrator.session("s")
+        await say(orchestrator, "We moved to Leipzig.")
+        await until_done(orchestrator)
+        assert session.name == "s"
+        assert all(b"quokka" not in path.read_bytes() for path in orchestrator.store.path.glob("memory.db*"))

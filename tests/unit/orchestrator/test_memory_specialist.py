@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from memory.episodes import marked
 from memory.records import Record
@@ -15,6 +19,7 @@ from orchestrator.recall import Memory
 from specialists.base import Task
 from specialists.content import Anchor, Span
 
+MEDIA = Path(__file__).parents[3] / "examples" / "media"
 FILM = (
     ("0:00-0:20 The words in it: “PIER 7 TICKETS”.\n", Span(0, 20), "scene"),
     ("0:05-0:09 Heard: “The ferry sails at noon.”\n", Span(5, 9), "speech"),
@@ -61,3 +66,36 @@ async def test_what_a_person_said_is_told_as_such(store: MemoryStore) -> None:
 
 async def test_without_a_scope_nothing_is_told(store: MemoryStore) -> None:
     assert await told(store, "What does Gerda collect?") == [""]
+
+
+async def test_the_time_of_a_question_is_understood(store: MemoryStore) -> None:
+    day, now = 86400.0, time.time()
+    store.remember(
+        [
+            Record("The boiler knocks.", "text", "user", "home", 1, time=now - day),
+            Record("The boiler leaks.", "text", "user", "home", 2, time=now - 40 * day),
+            Record("The boiler hums.", "text", "user", "home", 3, time=now),
+        ]
+    )
+    (first, *_) = await told(store, "What did I tell you yesterday about the boiler?", scope="")
+    assert first.endswith("the person said: The boiler knocks.")
+
+
+async def test_when_a_picture_was_shown_before_is_told(store: MemoryStore) -> None:
+    photo = store.blobs.put((MEDIA / "cat.jpg").read_bytes(), "image/jpeg")
+    seen = Record("a tabby cat", "image", "evidence", "trip", 3, "vision", time=1.0)
+    store.remember(
+        [
+            replace(seen, blobs=(photo.digest,), media=("image",)),
+            Record("Look who came to see us!", "text", "user", "trip", 3, time=1.0),
+        ]
+    )
+    store.sense_pending()
+    out = io.BytesIO()
+    with Image.open(MEDIA / "cat.jpg") as image:
+        image.crop((20, 20, 420, 270)).save(out, "JPEG")
+    shot = store.blobs.put(out.getvalue(), "image/jpeg").digest
+    first, second, *_ = await told(store, "When did I send you this?", scope="", like=(shot,))
+    assert first.startswith("1970-01-01, vision found: a tabby cat (of what looks ")
+    assert second.startswith("1970-01-01, the person said: Look who came to see us! (of what looks ")
+    assert not any("looks" in line for line in await told(store, "And this?", scope="b.", like=(shot,)))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.controller.exemplars import Decision, built_in
+from orchestrator.linking import Hints
 from orchestrator.plan import PartRef, Plan, ResultRef, Step
 from orchestrator.planner import plan
 from specialists.base import Card, Cost
@@ -129,3 +130,13 @@ def test_what_a_bridge_called_is_not_called_again() -> None:
     )
     planned = plan(Decision(("measure", "mesh")), ["text", "image"], cards)
     assert names(planned) == ["scan", "mesh", "measure"]
+
+
+def test_a_request_that_no_foreign_tool_serves_is_told_which_came_nearest() -> None:
+    nothing = Decision(())
+    near = plan(nothing, ["text"], CARDS, hints=Hints(asked={"ocr": 0.04, "vision": 0.11}))
+    assert near.steps == ()
+    assert near.notes == ("Nothing that is registered serves this request; vision came nearest.",)
+    for asked in ({}, {"ocr": 0.001}):
+        far = plan(nothing, ["text"], CARDS, hints=Hints(asked=asked))
+        assert far.notes == ("Nothing that is registered serves this request.",)

@@ -309,3 +309,15 @@ def eye(price: float = 0.0) -> Scripted:
     instruction = Parameter("instruction", "string", "what is asked")
     takes = card("vision", ["image"], parameters=(instruction,), cost=Cost(1, price))
     return Scripted(takes, words("A red cat."))
+
+
+async def test_speech_that_nobody_would_hear_is_not_made(open_engine: Open) -> None:
+    async with open_engine(Scripted(card("chat"), words("A joke.")), VOICE) as orchestrator:
+        asked = session(orchestrator, "<|call:chat|><|say|><|answer|>")
+        events = await collect(asked.send("Tell me a joke aloud", speak="never"))
+        heard = await collect(asked.send("Tell me a joke aloud"))
+    assert reply(events) == "A joke."
+    assert ran(events) == ["chat"]
+    assert [step.specialist for step in one(events, Replanned).dropped] == ["tts"]
+    assert one(events, TurnFinished).outcome == "answered"
+    assert ran(heard) == ["chat", "tts"] or ran(heard) == ["tts", "chat"]

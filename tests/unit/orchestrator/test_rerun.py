@@ -47,6 +47,7 @@ async def test_words_pictures_and_follow_ups_come_out_again(
         await said(session, "What does this picture show?", images=[picture])  # from memory
         await said(session, "Read the text in it and say it aloud")
         await said(session, "no, describe it")
+        await said(session, "say it aloud", speak="never")
     async with open_engine() as engine:  # another process goes on
         await said(engine.session("s"), "Thanks! What was the capital again?", speak=True)
     assert await comes_out_again(tmp_path / "data") > 50

@@ -21,15 +21,18 @@ from orchestrator.events import (
     Heard,
     Remarked,
     SpeechDelta,
+    StandingMet,
     TextDelta,
     Transcript,
     TurnFinished,
     TurnStarted,
 )
 from orchestrator.speech.devices import WavPair
+from orchestrator.speech.echo import EchoCanceller, webrtc
 from orchestrator.speech.playout import DUCKED
 from orchestrator.speech.remarks import Remark
 from orchestrator.speech.talk import Conversation
+from orchestrator.standing import Standing
 from specialists.base import Chunk, Specialist, Task
 from specialists.content import TEXT, message
 from specialists.errors import SpecialistFailed, Unavailable
@@ -60,9 +63,13 @@ class Actor:
     name: str = "test"
     noted: list[Event] = field(default_factory=list)
     sent: list[tuple[str, bool]] = field(default_factory=list)
+    prepared: list[str] = field(default_factory=list)
     kept: list[str | None] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
     text_only: bool = False
+    happens: tuple[tuple[float, Event], ...] = ()
+    """What happens around the turns, each so many seconds after the one before."""
+    seq: int = 0
 
     def __post_init__(self) -> None:
         self._stop = asyncio.Event()
@@ -94,12 +101,19 @@ class Actor:
             return False
         return True
 
+    def prepare(self, text: str) -> bool:
+        self.prepared.append(text)
+        return True
+
     async def interrupt(self, *, heard: str | None = None) -> None:
         self.kept.append(heard)
         self._stop.set()
 
-    def events(self, since: int = 0) -> AsyncIterator[Event]:
-        raise NotImplementedError
+    async def events(self, since: int = 0) -> AsyncIterator[Event]:
+        for seconds, event in self.happens:
+            await asyncio.sleep(seconds)
+            yield event
+        await asyncio.Event().wait()
 
     async def note(self, event: Event) -> Event:
         self.noted.append(event)
@@ -144,17 +158,22 @@ class Played:
         return float(places[0]) / self.rate, float(places[-1]) / self.rate
 
 
-Talk = Callable[[np.ndarray, Actor, Specialist], Played]
+Talk = Callable[..., Played]
 
 
 @pytest.fixture
 def talk(tmp_path: Path) -> Talk:
-    def talk(asked: np.ndarray, actor: Actor, asr: Specialist) -> Played:
+    def talk(
+        asked: np.ndarray,
+        actor: Actor,
+        asr: Specialist,
+        canceller: Callable[[], EchoCanceller | None] = webrtc,
+    ) -> Played:
         soundfile.write(tmp_path / "q.wav", asked, RATE)
         device = WavPair(tmp_path / "q.wav", tmp_path / "a.wav")
 
         async def main() -> None:
-            conversation = Conversation(actor, device, LocalRuntime([asr]), CONFIG)
+            conversation = Conversation(actor, device, LocalRuntime([asr]), CONFIG, canceller=canceller)
             await conversation.load()
             await conversation.run()
 
@@ -208,6 +227,15 @@ def test_a_question_is_answered_on_the_shared_timeline(talk: Talk, question: np.
         ("assistant", "reply_audio"),
         ("nobody", "playback_finished"),
     ]
+
+
+def test_a_reply_is_prepared_in_the_pause_that_may_be_the_end(talk: Talk, story: np.ndarray) -> None:
+    word, rest = story[round(9.3 * RATE) : round(10.4 * RATE)], story[round(10.6 * RATE) :]
+    asked = np.concatenate([word, np.zeros(RATE // 4), rest])
+    actor = Actor([(("Five.", 1.0),)])
+    talk(asked, actor, Hears("So what I want is", "So what I want is the time.", seconds=0.05))
+    assert actor.prepared == ["So what I want is", "So what I want is the time."]
+    assert [text for text, _ in actor.sent] == ["So what I want is the time."]
 
 
 def test_an_interruption_ducks_silences_and_keeps_what_was_heard(talk: Talk, story: np.ndarray) -> None:
@@ -323,6 +351,38 @@ def test_that_an_answer_takes_a_while_is_said_once(talk: Talk, question: np.ndar
     (heard,) = actor.of(Heard)
     assert heard.heard == "Paris." and heard.complete
     assert heard.start == pytest.approx(last - 1.0, abs=0.03)
+
+
+MET = StandingMet(
+    turn=1, id="1", standing=Standing("clock", seconds=300.0, urgent=True), text="5 minutes are over."
+)
+
+
+def test_what_was_waited_for_is_said_when_nobody_speaks(talk: Talk) -> None:
+    actor = Actor([], happens=((1.0, MET),))
+    done = talk(np.zeros(3 * RATE), actor, Hears("never"))
+    assert [remark.text for remark in actor.of(Remarked)] == ["5 minutes are over."]
+    assert done.sounds()[0] == pytest.approx(1.0, abs=0.1)
+    assert actor.sent == [] and actor.of(FloorChanged)[-1].state == "nobody"
+
+
+def test_what_was_waited_for_is_said_behind_the_reply(talk: Talk, question: np.ndarray) -> None:
+    actor = Actor([(("The capital is Paris.", 2.0),)], happens=((3.5, MET),))
+    done = talk(question, actor, Hears("What is the capital of France?"))
+    (heard,) = actor.of(Heard)
+    assert heard.heard == "The capital is Paris." and heard.complete
+    assert done.sounds()[1] > heard.start + 2.1
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_only_who_asked_to_be_stopped_is_cut_into(talk: Talk, question: np.ndarray, urgent: bool) -> None:
+    met = replace(MET, standing=replace(MET.standing, urgent=urgent))
+    actor = Actor([(("Paris.", 1.0),)], happens=((1.2, met),))
+    # Without a canceller: in the half second in which it learns that nothing echoes, it would hear a pause.
+    done = talk(question, actor, Hears("What is the capital of France?"), lambda: None)
+    assert len(actor.of(Remarked)) == 1
+    assert (done.sounds()[0] < 2.0) is urgent, "the person speaks from 0.5 to 2.24 s"
+    assert [text for text, _ in actor.sent] == ["What is the capital of France?"]
 
 
 def test_who_is_never_understood_is_not_asked_for_ever(talk: Talk, question: np.ndarray) -> None:

@@ -166,9 +166,9 @@ def test_a_controller_in_words(name: str, words: str) -> None:
         ("<|call:ocr|> <|say|> <|answer|>", "ocr + tts → text, speech"),
         ("<|recall:text|> <|call:tts|> <|answer|>", "what is known + tts → speech"),
         ("<|recall|> <|answer|>", "memory"),
-        ("<|answer|>", "a direct answer"),
+        ("<|answer|>", "no specialist"),
         ("<|wait|>", "wait"),
-        ("no control at all", "a direct answer"),
+        ("no control at all", "no specialist"),
     ],
 )
 def test_controls_in_words(controls: str, words: str) -> None:

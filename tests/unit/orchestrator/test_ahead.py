@@ -1,0 +1,211 @@
+"""A reply that is prepared before it is certain that it is wanted: it leaves nothing, and is not made twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.conversation import EngineSession
+from orchestrator.engine import Orchestrator
+from orchestrator.events import Event
+from specialists.base import Chunk, Cost, Specialist, Task
+from specialists.content import TEXT
+from specialists.errors import SpecialistFailed
+from specialists.fakes import Scripted, card
+from tests.unit.orchestrator.conftest import Open, speaking
+
+QUESTION = "What is the capital of France?"
+
+
+class Watched(Specialist):
+    """Answers when its gate opens; counts its calls, and those that were ended before."""
+
+    def __init__(self, *, fails: int = 0, **more: object) -> None:
+        self.card = card("chat", **more)
+        self.gate = asyncio.Event()
+        self.begun = asyncio.Event()
+        self.tasks: list[Task] = []
+        self.ended = 0
+        self._fails = fails
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        self.tasks.append(task)
+        self.begun.set()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.ended += 1
+            raise
+        if len(self.tasks) <= self._fails:
+            raise SpecialistFailed("broke", part="chat")
+        yield Chunk(TEXT, "Paris ")
+        yield Chunk(TEXT, "is the capital.")
+
+
+def spoken(engine: Orchestrator, name: str = "s") -> EngineSession:
+    session = engine.session(name)
+    assert isinstance(session, EngineSession)
+    return session
+
+
+async def said(session: EngineSession, text: str = QUESTION) -> list[Event]:
+    return [event async for event in session.send(text, voice=True)]
+
+
+def reply(events: list[Event]) -> str:
+    return "".join(event.text for event in events if event.type == "reply.text")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if holds():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never came to hold")
+
+
+def kept(engine: Orchestrator) -> tuple[int, list[str]]:
+    """How many records memory holds, and the types of all logged events."""
+    events = [event["type"] for event in engine.store.log.read("s")]
+    return engine.store.stats().records, events
+
+
+async def test_what_was_prepared_is_not_done_again(open_engine: Open) -> None:
+    chat, tts = Watched(), Scripted(card("tts", ["text"], ["audio"]), (speaking(),))
+    async with open_engine(chat, tts) as engine:
+        session = spoken(engine)
+        await session.open()
+        session.prepare(QUESTION)
+        await chat.begun.wait()
+        assert kept(engine) == (0, ["session.opened"])
+        chat.gate.set()
+        events = await said(session)
+        assert reply(events) == "Paris is the capital."
+        assert [event.type for event in events if event.type == "reply.speech"]
+        assert len(chat.tasks) == 1 and len(tts.tasks) == 1
+        assert [event.seq for event in events] == list(range(2, 2 + len(events)))
+        # As if nothing had been prepared: the same again, without.
+        plain = await said(spoken(engine, "other"))
+        assert [event.type for event in plain] == [event.type for event in events]
+
+
+async def test_what_was_prepared_for_nothing_leaves_nothing(open_engine: Open) -> None:
+    chat = Watched()
+    async with open_engine(chat) as engine:
+        session = spoken(engine)
+        await session.open()
+        before = kept(engine)
+        session.prepare("What is the capital")
+        await chat.begun.wait()
+        session.prepare("What is the capital of")
+        await until(lambda: len(chat.tasks) == 2)
+        assert chat.ended == 1, "the first was ended when the second began"
+        assert kept(engine) == before
+        assert session.history.turns == 0 and not session.running
+        chat.gate.set()
+        events = await said(session)
+        assert reply(events) == "Paris is the capital." and len(chat.tasks) == 3
+        assert session.history.turns == 1
+    assert len([task for task in asyncio.all_tasks() if "rehearsal" in task.get_name()]) == 0
+
+
+async def test_a_turn_that_follows_at_once_has_the_calls_that_are_under_way(open_engine: Open) -> None:
+    chat = Watched()
+    async with open_engine(chat) as engine:
+        session = spoken(engine)
+        await session.open()
+        session.prepare(QUESTION)
+        await chat.begun.wait()
+        turn = asyncio.create_task(said(session))
+        await until(lambda: session.running)
+        chat.gate.set()
+        assert reply(await turn) == "Paris is the capital." and len(chat.tasks) == 1
+
+
+async def test_an_interruption_ends_what_was_prepared(open_engine: Open) -> None:
+    chat = Watched()
+    async with open_engine(chat) as engine:
+        session = spoken(engine)
+        await session.open()
+        session.prepare(QUESTION)
+        await chat.begun.wait()
+        turn = asyncio.create_task(said(session))
+        await until(lambda: session.running)
+        await session.interrupt(heard="")
+        events = await turn
+        assert events[-1].type == "turn.finished" and events[-1].outcome == "interrupted"
+    assert chat.ended == 1 and len(chat.tasks) == 1
+
+
+async def test_a_preparation_that_failed_is_tried_again_by_the_turn(open_engine: Open) -> None:
+    chat = Watched(fails=1)
+    chat.gate.set()
+    async with open_engine(chat) as engine:
+        session = spoken(engine)
+        await session.open()
+        session.prepare(QUESTION)
+        await chat.begun.wait()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        events = await said(session)
+        assert events[-1].type == "turn.finished"
+        # Told by the turn as any failure: retried where that may help, and never silent.
+        assert [event for event in events if event.type == "step.failed"]
+        assert reply(events)
+
+
+@pytest.mark.parametrize("more", [{"idempotent": False}, {"cost": Cost(price=0.01)}])
+async def test_what_has_effects_or_a_price_waits_for_the_turn(
+    open_engine: Open, more: dict[str, object]
+) -> None:
+    chat = Watched(**more)
+    chat.gate.set()
+    async with open_engine(chat) as engine:
+        session = spoken(engine)
+        await session.open()
+        session.prepare(QUESTION)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert chat.tasks == []
+        assert reply(await said(session)) == "Paris is the capital."
+
+
+async def test_nothing_is_prepared_while_a_turn_runs_or_before_the_session_is_open(open_engine: Open) -> None:
+    chat = Watched()
+    async with open_engine(chat) as engine:
+        session = spoken(engine)
+        session.prepare(QUESTION)
+        await asyncio.sleep(0)
+        assert chat.tasks == []
+        turn = asyncio.create_task(said(session))
+        await chat.begun.wait()
+        session.prepare("And of Spain?")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert len(chat.tasks) == 1
+        chat.gate.set()
+        await turn
+
+
+async def test_an_answer_that_was_begun_ahead_keeps_to_the_deadline_of_the_turn() -> None:
+    from orchestrator.ahead import Ahead
+    from specialists.errors import DeadlineExceeded
+
+    chat = Watched()
+    ahead = Ahead(chat.run, lambda: (chat.card,))
+    task = Task("a", "chat", instruction=QUESTION)
+
+    async def rehearse(call: object) -> AsyncIterator[object]:
+        async for chunk in call(task):  # type: ignore[operator]
+            yield chunk
+
+    ahead.start(rehearse)
+    await chat.begun.wait()
+    with pytest.raises(DeadlineExceeded, match="chat"):
+        async for _ in ahead.call(replace(task, id="b", deadline=0.01)):
+            pass
+    await ahead.close()
+    assert chat.ended == 1

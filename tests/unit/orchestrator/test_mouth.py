@@ -1,0 +1,110 @@
+"""How far ahead of the loudspeaker a reply is synthesised."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from orchestrator.config import Config
+from orchestrator.context import Services, TurnContext
+from orchestrator.events import Event, SpeechDelta
+from orchestrator.plan import PartRef, Step
+from orchestrator.speech.mouth import AHEAD_SECONDS, Mouth
+from specialists.base import Chunk, Task
+from specialists.content import AUDIO, TEXT
+from specialists.fakes import card
+
+RATE = 8_000
+CLAUSE_SECONDS = 2.0
+STORY = "".join(
+    f"This is the sentence of number {word}. " for word in ["one", "two", "three", "four", "five", "six"]
+)
+
+
+class Stage:
+    """A turn on a clock that moves only when somebody waits for it."""
+
+    def __init__(self, *, voice: bool = True, turn_seconds: float = 120.0) -> None:
+        self.now = 0.0
+        self.waits: list[float] = []
+        self.made: list[float] = []
+        """When each clause was asked for."""
+        self.events: list[Event] = []
+        config = Config.model_validate({"engine": {"turn_seconds": turn_seconds}})
+        services = Services(
+            config=config,
+            call=self._speak,
+            cards=lambda: (card("tts", [TEXT], [AUDIO]),),
+            costs=dict,
+            latencies=dict,
+            controller=None,  # type: ignore[arg-type]
+            memory=None,  # type: ignore[arg-type]
+            blobs=None,  # type: ignore[arg-type]
+            door=None,  # type: ignore[arg-type]
+            clock=lambda: self.now,
+            pause=self._pause,
+        )
+        self.context = TurnContext(
+            services=services,
+            session="s",
+            number=1,
+            text="Tell me a story.",
+            attachments=(),
+            history=(),
+            emit=self._emit,
+            flush=self._flush,
+            started=0.0,
+            voice=voice,
+        )
+
+    async def spoken(self, text: str) -> float:
+        """Speak all of a text; seconds of sound."""
+        mouth = Mouth(self.context, Step("s1", "tts", (PartRef(0, TEXT),)))
+        try:
+            mouth.write(text)
+            assert await mouth.finish() is None
+        finally:
+            await mouth.close()
+        return sum(len(e.pcm) / 2 / RATE for e in self.events if isinstance(e, SpeechDelta))
+
+    async def _speak(self, task: Task) -> AsyncIterator[Chunk]:
+        self.made.append(self.now)
+        self.now += 0.1
+        pcm = b"\x01\x00" * round(CLAUSE_SECONDS * RATE)
+        yield Chunk(AUDIO, text=task.parts[0].text, data=pcm, media_type=f"audio/pcm;rate={RATE}")
+
+    async def _pause(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+    def _emit(self, event: Event) -> Event:
+        self.events.append(event)
+        return event
+
+    async def _flush(self) -> None:
+        return None
+
+
+async def test_a_spoken_conversation_is_not_given_sound_long_before_it_is_played() -> None:
+    stage = Stage()
+    seconds = await stage.spoken(STORY)
+    assert seconds >= 5 * CLAUSE_SECONDS
+    began = stage.made[0] + 0.1
+    for number, asked in enumerate(stage.made[1:], 1):
+        ahead = number * CLAUSE_SECONDS - (asked - began)
+        assert ahead <= AHEAD_SECONDS + 1e-6
+        assert ahead > 0, "never behind"
+    assert stage.waits
+
+
+async def test_who_reads_is_not_kept_waiting_for_the_sound() -> None:
+    stage = Stage(voice=False)
+    await stage.spoken(STORY)
+    assert stage.waits == []
+
+
+async def test_a_turn_whose_time_runs_out_makes_haste() -> None:
+    stage = Stage(turn_seconds=4.0)
+    await stage.spoken(STORY)
+    assert stage.now < 4.0
