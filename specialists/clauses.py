@@ -10,6 +10,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from specialists.spoken import read_out
+
 
 @dataclass(frozen=True, slots=True)
 class _Lengths:
@@ -194,10 +196,11 @@ _SPOKEN = (
 
 
 def speakable(text: str) -> str:
-    """The words of `text` as a voice should say them: no marks, no code, of a link only its words or host."""
+    """The words of `text` as a voice should say them: no marks, no code, of a link only its words or host;
+    figures and abbreviations as words where a voice would misread them."""
     for pattern, replacement in _SPOKEN:
         text = pattern.sub(replacement, text)
-    return " ".join("".join(map(_audible, text)).split())
+    return read_out(" ".join("".join(map(_audible, text)).split()))
 
 
 def _audible(character: str) -> str:
