@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
-from orchestrator.events import Event, TurnStarted
+from orchestrator.events import Event, StandingMet, TurnStarted
 from specialists.errors import AntiphonError
 from tui.messages import Outgoing
 from tui.trace import TurnTrace
@@ -74,6 +74,8 @@ class Transcript(VerticalScroll, can_focus=False):
                 await self._mount(view)
             if view is not None:
                 await view.show(batches[turn])
+        for met in (event for event in events if isinstance(event, StandingMet)):
+            await self.note(Notice("you asked", met.text, tone="info"))
 
     async def turn_over(self, error: AntiphonError | None) -> None:
         """What was sent first is dealt with."""

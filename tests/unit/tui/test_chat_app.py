@@ -12,7 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Markdown, OptionList
 
 from memory.log import SessionInfo
-from orchestrator.events import Failed, PartRejected, SpeechDelta, TextDelta, TurnFinished
+from orchestrator.events import Failed, PartRejected, SpeechDelta, StandingMet, TextDelta, TurnFinished
+from orchestrator.standing import Standing
 from specialists.errors import SpecialistFailed, Unavailable
 from specialists.fakes import card
 from specialists.runtime import Health
@@ -291,6 +292,14 @@ async def test_a_link_that_is_no_web_address_is_not_opened() -> None:
             d.app.post_message(Markdown.LinkClicked(Markdown(), address))
         await until(d.pilot, lambda: opened)
         assert opened == ["https://example.org"]
+
+
+async def test_what_a_standing_request_waited_for_is_told_when_it_comes() -> None:
+    standing = Standing("clock", seconds=300.0)
+    async with driving(Stage()) as d:
+        await d.transcript.take([StandingMet(turn=1, id="1", standing=standing, text="5 minutes are over.")])
+        await d.pilot.pause()
+        assert any("5 minutes are over." in notice for notice in d.notices)
 
 
 async def test_an_error_of_a_turn_is_a_notice_with_its_remedy() -> None:
