@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from memory import locks, uses
+from memory.answerable import ASKED_FOR, TELLING, answerable
 from memory.audit import Audit, Finding
 from memory.blobs import BlobStore
 from memory.completion import Completion
@@ -153,6 +154,13 @@ class MemoryStore:
         """Recall by what was made of experience (summaries, facts, moments of clips), and by the details
         where that is not sure: see `memory.two_speed`. A Query brings its own k; its levels do not count."""
         return self._two_speed(query if isinstance(query, Query) else Query(query, k))
+
+    def answerable(self, query: str | Query) -> float:
+        """How likely it is that something stored answers a question, 0 to 1: see `memory.answerable`, whose
+        `DOUBTFUL` is the least that lets one say so. 1.0 where it cannot be told. A Query brings its own
+        restrictions; its k and levels do not count."""
+        asked = query if isinstance(query, Query) else Query(query)
+        return answerable(self._recall(replace(asked, k=ASKED_FOR, levels=TELLING)))
 
     def evidence(self, key: str, scope: str = "") -> Record | None:
         """The newest evidence with exactly this key, None when there is none. See `evidence_key`.

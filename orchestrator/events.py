@@ -7,7 +7,7 @@ is in seconds on the monotonic clock of the process that wrote it; `turn` is 0 o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any, Literal
 
@@ -417,6 +417,15 @@ def _types() -> Any:
 def to_dict(event: Event) -> dict[str, Any]:
     """The event as plain JSON values; bytes become base64."""
     return _types().dump_python(event, mode="json")
+
+
+def readable(event: Event) -> dict[str, Any]:
+    """The event as JSON values, with the number of samples in place of the sound itself."""
+    if not isinstance(event, SpeechDelta):
+        return to_dict(event)
+    values = to_dict(replace(event, pcm=b""))
+    del values["pcm"]
+    return {**values, "samples": len(event.pcm) // 2}
 
 
 def from_dict(values: Mapping[str, Any]) -> Event:

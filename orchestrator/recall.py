@@ -6,10 +6,12 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from memory.answerable import DOUBTFUL
 from memory.episodes import span_of
 from memory.records import Hit, Query, Record
 from memory.store import MemoryStore
 from orchestrator.door import Door
+from orchestrator.wording import NOT_REMEMBERED
 from specialists.base import Card, Chunk, Cost, Specialist, Task
 from specialists.content import AUDIO, TEXT
 from specialists.timeline import clock
@@ -29,7 +31,8 @@ CARD = Card(
 
 class Memory(Specialist):
     """Recalls by the person's words and tells each hit on a line, with where it comes from: moments of clips
-    with their times, and where the two paths of recall differ, what the other one found as well.
+    with their times, and where the two paths of recall differ, what the other one found as well. Where
+    nothing seems to answer, it says so before the nearest.
 
     The parameter `scope` says whose sessions count; without it nothing is told. What rests on pictures or
     sounds that are like those in `like` (digests) comes first, with what was said about them.
@@ -44,15 +47,19 @@ class Memory(Specialist):
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
         k = int(str(task.params.get("k", 5)))
         hits: list[Hit] = []
+        doubted = False
         if "scope" in task.params:
             query = Query(task.instruction, k=k, scope=str(task.params["scope"]), hurried=True)
             found = await self._door(self._store.recollect, replace(query, k=k + 1))
             hits = list(found.hits[: k if found.agree else k + 1])
+            doubted = found.path != "fast" and await self._door(self._store.answerable, query) < DOUBTFUL
         shown = await self._shown(task)
         if not hits and not shown:
             yield Chunk(TEXT, label="nothing remembered")
         for line, likeness in shown:
             yield Chunk(TEXT, text=line + "\n", score=likeness, label="hit")
+        if doubted and hits and not shown:
+            yield Chunk(TEXT, text=NOT_REMEMBERED + "\n", label="doubt")
         for hit in hits:
             yield Chunk(TEXT, text=describe(hit) + "\n", score=hit.score, label="hit")
 

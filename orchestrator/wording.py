@@ -17,6 +17,8 @@ _NOTHING = {
     "nothing remembered": "I remember nothing about this from earlier sessions.",
 }
 
+NOT_REMEMBERED = "Nothing that I remember seems to answer this. The nearest to it:"
+"""What to say before what memory found, where that is hardly an answer."""
 
 NO_ANSWER = "I have no answer to this."
 """What to say when nobody said anything and nothing failed."""

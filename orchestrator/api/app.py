@@ -15,6 +15,7 @@ from orchestrator.api import (
     openai_embeddings,
     openai_models,
     status,
+    voice,
 )
 from orchestrator.api.auth import Guard, check_exposure
 from orchestrator.api.envelope import Envelope
@@ -32,7 +33,16 @@ def build(orchestrator: Orchestrator) -> FastAPI:
     keys = check_exposure(orchestrator.config.server)
     app = FastAPI(title="Antiphon", version=version("antiphon"), description=__doc__)
     app.state.service = Service(orchestrator)
-    for part in (openai_models, openai_chat, openai_audio, openai_embeddings, native, corrections, status):
+    for part in (
+        openai_models,
+        openai_chat,
+        openai_audio,
+        openai_embeddings,
+        native,
+        voice,
+        corrections,
+        status,
+    ):
         app.include_router(part.router)
     errors.install(app)
     app.add_middleware(BodyLimit, limits=orchestrator.config.limits)

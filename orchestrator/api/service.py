@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -11,11 +12,12 @@ from fastapi import Request
 from memory.log import NAME_LENGTH, SessionInfo, session_name
 from orchestrator.api.errors import ApiError, refused
 from orchestrator.api.transcripts import Transcripts
+from orchestrator.conversation import EngineSession
 from orchestrator.engine import Orchestrator
 from orchestrator.session import Session
 from specialists.base import Card
 from specialists.content import Message
-from specialists.errors import Unavailable
+from specialists.errors import BadInput, Unavailable
 
 MODEL = "antiphon"
 """The model that routes. Each specialist is listed as `antiphon/NAME`."""
@@ -29,6 +31,8 @@ class Service:
     transcripts: Transcripts = field(default_factory=Transcripts)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is to end; what has no end of its own then ends."""
+    speaking: set[str] = field(default_factory=set)
+    """Names of the sessions in which somebody talks."""
 
     def card(self, name: str) -> Card:
         """The Card of an available specialist. Raises Unavailable, with what to do."""
@@ -60,6 +64,19 @@ class Service:
     async def sessions(self, scope: str) -> list[SessionInfo]:
         """The caller's sessions, under their full names, the one last used first."""
         return [info for info in await self.engine.sessions() if info.name.startswith(scope)]
+
+
+@contextlib.contextmanager
+def voice_session(service: Service, name: str, scope: str) -> Iterator[EngineSession]:
+    """The caller's session, for one spoken conversation at a time. Raises BadInput where one goes on."""
+    session = service.engine.session(_scoped(name, scope), scope)
+    if session.name in service.speaking:
+        raise BadInput("somebody talks in it already", part=f"session {name}", remedy="Use another name")
+    service.speaking.add(session.name)
+    try:
+        yield session
+    finally:
+        service.speaking.discard(session.name)
 
 
 def service_of(request: Request) -> Service:

@@ -46,6 +46,7 @@ def search(
 ) -> None:
     """What memory holds on something, by words and by meaning, or by what is like a picture or a sound, the
     best first; and what was said, seen and heard beside that."""
+    from memory.answerable import DOUBTFUL
     from memory.records import Query
 
     like = tuple(map(_bytes, (*(image or ()), *(audio or ()))))
@@ -54,6 +55,7 @@ def search(
         hits = store.recall(query)
         beside = {hit.record.id: store.complete(hit) for hit in hits if hit.likeness is not None}
         index = store.index_state()
+        doubted = bool(text and hits and not like) and store.answerable(query) < DOUBTFUL
     if as_json:
         others = {name: [asdict(other) for other in around] for name, around in beside.items()}
         print_json([{**asdict(hit), "complete": others.get(hit.record.id, [])} for hit in hits])
@@ -62,6 +64,8 @@ def search(
         say(f"By words alone: {index.problem or 'the encoder is not installed (`antiphon models pull`)'}")
     if not hits:
         say("Nothing found")
+    if doubted:
+        say("Nothing stored seems to answer this; the nearest to it:")
     for hit in hits:
         typer.echo(f"{_head(hit.record)}  ({_why(hit)})")
         typer.echo(f"    {_line(hit.record.text, 200)}")

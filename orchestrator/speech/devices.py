@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -171,6 +172,30 @@ class SoundCard:
         except self._sound.PortAudioError as error:
             raise SpecialistFailed(str(error), part="sound card", remedy="Check the device") from error
         raise SpecialistFailed("the microphone stopped", part="sound card", remedy="Check the device")
+
+
+@dataclass(frozen=True, slots=True)
+class SoundDevice:
+    """A microphone, a loudspeaker, or both, as `SoundCard` takes it by number or name."""
+
+    number: int
+    name: str
+    hears: bool
+    speaks: bool
+
+
+def sound_devices() -> list[SoundDevice]:
+    """Those of this machine. Raises Unavailable where there is no library for sound, or no device."""
+    sound = _sounddevice()
+    found = [
+        SoundDevice(number, str(d["name"]), d["max_input_channels"] > 0, d["max_output_channels"] > 0)
+        for number, d in enumerate(sound.query_devices())
+    ]
+    if not found:
+        raise Unavailable(
+            "there is no sound device", part="sound card", remedy="Connect one, or use --in and --out"
+        )
+    return found
 
 
 def _sounddevice() -> Any:

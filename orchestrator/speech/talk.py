@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Protocol
+
+import numpy as np
 
 from orchestrator import turn
 from orchestrator.config import Config
@@ -37,6 +40,8 @@ WORDS_AFTER = 0.8
 """Seconds of voice over the assistant after which words are wanted even without a pause."""
 CLICK_SECONDS = 0.1
 """An utterance with less voice than this is no speech."""
+METER_DECAY = 0.8
+"""What is left of a level in the next frame, so that a meter falls slowly."""
 BRIDGE_SECONDS = 2.5
 """Of silence after a request before it is said, once, that the answer takes a while."""
 MOST_UNCAUGHT = 2
@@ -109,6 +114,7 @@ class Conversation:
         self._state = State.IDLE
         self._now = 0.0
         self._since = 0.0
+        self._power = 0.0
         self._said = ""
         self._prepared = ""  # what a reply was begun for, though it is not certain that it is wanted
         self._shown = ("", 0)  # the words that were noted last, and how many characters were confirmed
@@ -128,6 +134,11 @@ class Conversation:
     def now(self) -> float:
         """Seconds on the ears' clock."""
         return self._now
+
+    @property
+    def level(self) -> float:
+        """How loud the microphone is now, in dB of full scale."""
+        return 10 * math.log10(self._power + 1e-12)
 
     async def load(self) -> None:
         """Get the specialists ready that every turn needs. Raises Unavailable when nothing can hear."""
@@ -178,6 +189,7 @@ class Conversation:
         async with aclosing(frames) as heard:  # type: ignore[type-var]
             async for frame in heard:
                 self._now += len(frame) / RATE
+                self._power = max(float(np.mean(np.square(frame))), METER_DECAY * self._power)
                 self._hear(self._loudspeaker.heard(frame))
                 if not self._device.exhausted:
                     continue

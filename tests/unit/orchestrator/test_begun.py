@@ -145,6 +145,25 @@ async def test_what_a_cancelled_step_told_is_kept_too(open_engine: Open, film: P
         assert longer.text.count("a long sentence") == 1
 
 
+async def test_a_session_that_went_on_where_it_stopped_comes_out_again(open_engine: Open, film: Path) -> None:
+    watcher = Watcher(6)
+    async with open_engine(watcher) as orchestrator:
+        session = orchestrator.session("s")
+        turn = asyncio.create_task(ask(orchestrator, film))
+        await watcher.waits.wait()
+        await session.interrupt()
+        await turn
+        watcher.fails = True
+        watcher.lines = 3
+        await ask(orchestrator, film)
+        watcher.lines = 100
+        await ask(orchestrator, film)
+        await session.close()
+        again = await orchestrator.rerun("s")
+        assert again.difference is None
+        assert again.turns == 3
+
+
 async def test_of_a_piece_only_that_piece_is_known(open_engine: Open, film: Path) -> None:
     watcher = Watcher(6, fails=True)
     async with open_engine(watcher) as orchestrator:

@@ -33,7 +33,7 @@ from orchestrator.speech.playout import DUCKED
 from orchestrator.speech.remarks import Remark
 from orchestrator.speech.talk import Conversation
 from orchestrator.standing import Standing
-from specialists.base import Chunk, Specialist, Task
+from specialists.base import Chunk, Parameter, Specialist, Task
 from specialists.content import TEXT, message
 from specialists.errors import SpecialistFailed, Unavailable
 from specialists.fakes import card
@@ -126,8 +126,9 @@ class Actor:
 class Hears(Specialist):
     """Recognises what stands in its script, one line a call; the last line again when there are no more."""
 
-    def __init__(self, *lines: str | Exception, seconds: float = 0.3) -> None:
-        self.card = card("asr", ["audio"])
+    def __init__(self, *lines: str | Exception, seconds: float = 0.3, live: bool = False) -> None:
+        parameters = (Parameter("live", "boolean", "While somebody speaks"),) if live else ()
+        self.card = card("asr", ["audio"], parameters=parameters)
         self._lines = list(lines)
         self._seconds = seconds
 
@@ -236,6 +237,26 @@ def test_a_reply_is_prepared_in_the_pause_that_may_be_the_end(talk: Talk, story:
     talk(asked, actor, Hears("So what I want is", "So what I want is the time.", seconds=0.05))
     assert actor.prepared == ["So what I want is", "So what I want is the time."]
     assert [text for text, _ in actor.sent] == ["So what I want is the time."]
+
+
+def test_words_are_noted_while_they_are_spoken(talk: Talk, question: np.ndarray) -> None:
+    lines = (
+        "What",
+        "What is the",
+        "What is the capitol",
+        "What is the capital of",
+        "What is the capital of France?",
+    )
+    actor = Actor([(("Paris.", 1.0),)])
+    talk(question, actor, Hears(*lines, seconds=0.05, live=True))
+    *partials, final = actor.of(Transcript)
+    assert final.final and final.text == lines[-1] and final.confirmed == len(final.text)
+    assert [partial.text for partial in partials][: len(lines)] == list(lines)
+    sure = [partial.text[: partial.confirmed] for partial in partials]
+    assert sure[:5] == ["", "What", "What is the", "What is the", "What is the capital of"]
+    # The same words, confirmed as far, are not noted twice; the voice ends at 2.24 s.
+    assert len({(partial.text, partial.confirmed) for partial in partials}) == len(partials)
+    assert partials[0].end < 1.0 and partials[3].end < 2.2
 
 
 def test_an_interruption_ducks_silences_and_keeps_what_was_heard(talk: Talk, story: np.ndarray) -> None:
@@ -499,8 +520,56 @@ def test_the_two_files_belong_together(media: Path) -> None:
     assert "belong together" in result.output
 
 
+def test_on_a_terminal_the_words_that_come_stand_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orchestrator.cli.talk import Screen
+
+    monkeypatch.setenv("COLUMNS", "80")
+    events = [
+        TextDelta(text="It is"),
+        Transcript(text="Tell", final=False),
+        Transcript(text="Tell me a star", final=False, confirmed=7),
+        Transcript(text="Tell me a story.", final=True),
+        Transcript(text="on " * 200 + "and on", final=False),
+        TextDelta(text="Once."),
+    ]
+    screen = Screen(terminal=True)
+    for event in events:
+        screen.show(event)
+    shown = capsys.readouterr().out
+    assert shown.startswith(
+        "It is\nyou … \x1b[2mTell\x1b[22m\r\x1b[Kyou … Tell me\x1b[2m a star\x1b[22m\r\x1b[K"
+    )
+    assert "\r\x1b[Kyou: Tell me a story.\nyou … \x1b[2m" in shown
+    assert shown.endswith("and on\x1b[22m\r\x1b[KOnce.") and len(shown.rsplit("you … ", 1)[1]) < 120
+    screen = Screen(terminal=False)
+    for event in events[:4]:
+        screen.show(event)
+    assert capsys.readouterr().out == "It is\nyou … Tell\nyou … Tell me a star\nyou: Tell me a story.\n"
+
+
+def test_the_level_is_shown_where_nothing_else_is(capsys: pytest.CaptureFixture[str]) -> None:
+    from orchestrator.cli.talk import QUIETEST, Screen
+
+    screen = Screen(terminal=True)
+    screen.meter(QUIETEST / 2)
+    screen.meter(QUIETEST - 20)
+    shown = capsys.readouterr().out
+    assert shown.count("\u2588") == 12 and "-60 dB" in shown and "\n" not in shown
+    screen.show(Transcript(text="What is", final=False))
+    capsys.readouterr()
+    screen.meter(-3.0)
+    assert capsys.readouterr().out == "", "words that come are not overwritten"
+    screen.show(Transcript(text="What is it?", final=True))
+    assert capsys.readouterr().out.endswith("you: What is it?\n")
+    screen.show(TextDelta(text="It is"))
+    screen.meter(-3.0)
+    assert capsys.readouterr().out == "It is"
+
+
 def test_an_event_line_counts_samples_in_place_of_the_sound() -> None:
-    from orchestrator.cli.talk import readable
+    from orchestrator.events import readable
 
     line = readable(SpeechDelta(text="hi", rate=22_050, pcm=b"\0\0" * 7))
     assert line["samples"] == 7 and line["rate"] == 22_050 and "pcm" not in line

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from contextlib import aclosing
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from specialists.asr import NO_SPEECH, Asr
 from specialists.base import Chunk, Task
@@ -198,3 +201,38 @@ def test_the_card_offers_requests_and_says_what_it_cannot(ear: Asr) -> None:
     assert "English only" in ear.card.description
     meanings = {parameter.name: parameter.meaning for parameter in ear.card.parameters}
     assert meanings == {"language": "source_language", "start": "start", "end": "end", "words": ""}
+
+
+async def test_live_words_are_those_of_the_whole_half_minute(ear: Asr, media: Path) -> None:
+    for name in ("speech.flac", "note.flac"):
+        recording = Held((media / name).read_bytes())
+        (chunk,) = await heard(ear, recording.task(live=True))
+        whole = "".join(found.text for found in await heard(ear, recording.task()))
+        plain = [re.findall(r"[a-z']+", text.lower()) for text in (chunk.text, whole)]
+        assert SequenceMatcher(None, *plain, autojunk=False).ratio() > 0.95
+        assert chunk.score is not None and chunk.score > 0.6
+        assert chunk.anchor is not None and chunk.anchor.span is not None
+
+
+def test_short_speech_is_not_said_over_and_over(recogniser: Recogniser, media: Path) -> None:
+    """What happens when Whisper sees a few seconds and nothing behind them."""
+    samples, _ = soundfile.read(media / "question.wav", dtype="float32")
+    (segment,) = recogniser.quick(samples)
+    assert segment.text == "What is the capital of France?"
+    assert recogniser.quick(samples[: int(1.5 * 16_000)])[0].text.startswith("What is the")
+
+
+@pytest.mark.parametrize("sound", [0.1 * NOISE, 0.3 * np.sin(2 * np.pi * 440 * SECONDS), 0 * NOISE])
+def test_no_words_are_made_up_live(recogniser: Recogniser, sound: np.ndarray) -> None:
+    assert recogniser.quick(sound.astype(np.float32)) == []
+
+
+def test_longer_speech_than_fits_is_recognised_all_the_same(recogniser: Recogniser, media: Path) -> None:
+    samples, _ = soundfile.read(media / "speech.flac", dtype="float32")
+    text = " ".join(segment.text for segment in recogniser.quick(np.tile(samples, 3)))
+    assert text.lower().count("fellow americans") == 3
+
+
+async def test_live_words_have_no_times(ear: Asr, media: Path) -> None:
+    with pytest.raises(BadInput, match="live"):
+        await heard(ear, Held((media / "note.flac").read_bytes()).task(live=True, words=True))
