@@ -110,6 +110,8 @@ class TurnContext:
     extension: Extension = field(default_factory=Extension)
     last: Exchange | None = None
     """The exchange before, which this turn may correct."""
+    cut_off: str = ""
+    """What of the last reply was written and not heard, because it was interrupted."""
     standing: tuple[StandingMade, ...] = ()
     """What the session waits for."""
     keep: bool = True

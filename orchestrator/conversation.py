@@ -28,6 +28,7 @@ from orchestrator.rerun import tape
 from orchestrator.rerun.recording import recorded
 from orchestrator.session import Attachment, Speak
 from orchestrator.stream import Stream
+from orchestrator.unsaid import rest_of
 from orchestrator.waiting import Watch
 from orchestrator.wording import unfinished
 from specialists.cancellation import being_cancelled
@@ -281,7 +282,7 @@ class EngineSession:
         # Words that no event says are not written down beside one.
         self._journal.take(tape.HEARD, "", [None if said.strip() == heard.strip() else heard])
         if said.strip() != heard.strip():
-            unheard = said[len(heard) :].strip() if said.startswith(heard) else said
+            unheard = rest_of(said, heard)
             self._record(Heard(turn=number, heard=heard, unheard=unheard, complete=False))
         self._last_reply = (number, await self._replace_reply(number, record, heard))
         await self._journal.flush()
@@ -313,6 +314,7 @@ class EngineSession:
             attachments=sent.attachments,
             history=self._history.messages[-HISTORY_MESSAGES:],
             last=self._history.last,
+            cut_off=self._history.cut_off,
             standing=self._history.standing,
             emit=emit,
             flush=self._journal.flush,
@@ -372,7 +374,7 @@ class EngineSession:
         except AntiphonError as error:
             log.error("turn %s of %s is not remembered: %s", turn.number, self.name, error)
         finally:
-            emit(self._finished(context, outcome, kept))
+            emit(self._finished(context, outcome, kept, rest_of(turn.said, kept)))
         await self._write()
 
     async def _settle(self, context: TurnContext, turn: _Turn, kept: str) -> str:
@@ -442,12 +444,13 @@ class EngineSession:
         except AntiphonError as error:  # it stays pending, and closing the session raises it again
             log.error("session %s is not written: %s", self.name, error)
 
-    def _finished(self, context: TurnContext, outcome: str, text: str) -> TurnFinished:
+    def _finished(self, context: TurnContext, outcome: str, text: str, unheard: str) -> TurnFinished:
         total = self._services.clock() - context.started
         return TurnFinished(
             turn=context.number,
             outcome=outcome,  # type: ignore[arg-type]
             text=text,
+            unheard=unheard,
             calls=tuple(context.calls),
             reused=tuple(context.reused),
             timings={"total": total, "own": max(0.0, total - context.busy.seconds), **context.marks},

@@ -355,7 +355,8 @@ class Failed(_Base):
 class TurnFinished(_Base):
     """The turn is over. `outcome` is answered, partial, interrupted, failed or waited.
 
-    `text` is the reply as kept: of an interrupted spoken reply only what was heard. `calls` names the
+    `text` is the reply as kept: of an interrupted spoken reply only what was heard; `unheard` is the rest of
+    what was written until then. `calls` names the
     specialists that ran, `reused` those that memory spared. `timings` is in seconds: `total`, `own` (all
     but the specialists), `first_text`, `first_speech` and one entry a node of the graph.
     """
@@ -363,6 +364,7 @@ class TurnFinished(_Base):
     type: Literal["turn.finished"] = "turn.finished"
     outcome: Literal["answered", "partial", "interrupted", "failed", "waited"]
     text: str = ""
+    unheard: str = ""
     calls: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)

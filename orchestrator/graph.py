@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from orchestrator import verbs, waiting
+from orchestrator import unsaid, verbs, waiting
 from orchestrator.context import TurnContext
 from orchestrator.corrections import take_up
 from orchestrator.execution import Execution
@@ -71,7 +71,8 @@ async def _recall(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
 
 async def _route(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
     turn, perceived = runtime.context.turn, state["perceived"]
-    return {"plan": waiting.take_up(turn, perceived) or await verbs.route(turn, perceived)}
+    own = waiting.take_up(turn, perceived) or unsaid.take_up(turn, perceived)
+    return {"plan": own or await verbs.route(turn, perceived)}
 
 
 async def _execute(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class History:
     turns: int = 0
     open_turn: int = 0
     served: Served | None = None
+    cut_off: str = ""
+    """What of the last reply was written and not heard, because it was interrupted."""
     standing: tuple[StandingMade, ...] = ()
     """What the session still waits for."""
 
@@ -98,7 +100,10 @@ class History:
             )
         if isinstance(event, TurnFinished):
             return replace(
-                self._replied(event.turn, event.text), open_turn=0, turns=max(self.turns, event.turn)
+                self._replied(event.turn, event.text),
+                open_turn=0,
+                turns=max(self.turns, event.turn),
+                cut_off=event.unheard,
             )
         if isinstance(event, StandingMade):
             return replace(self, standing=(*self.standing, event))
@@ -107,7 +112,7 @@ class History:
         ):
             return replace(self, standing=tuple(made for made in self.standing if made.id != event.id))
         if isinstance(event, Heard) and not event.complete:
-            return self._replied(event.turn, event.heard)
+            return replace(self._replied(event.turn, event.heard), cut_off=event.unheard)
         if isinstance(
             event, Forgotten
         ):  # its number is not given again, and nothing of it is to be corrected
