@@ -81,6 +81,11 @@ def is_stop(text: str) -> bool:
     return bool(words) and bool(_STOP & set(words)) and all(word in _STOP_ONLY for word in words)
 
 
+def objects(text: str) -> bool:
+    """Whether one of these words makes it an interruption, however short."""
+    return bool(_STOP & set(plain_words(text)))
+
+
 class LocalDetector:
     """Decides from duration, loudness and the recognised words; words count most."""
 
@@ -111,7 +116,7 @@ class LocalDetector:
         words = plain_words(overlap.text or "")
         if overlap.own:
             return Verdict.NOISE if overlap.ended else Verdict.UNDECIDED
-        if _STOP & set(words):
+        if objects(overlap.text or ""):
             return Verdict.INTERRUPTION
         if not words or overlap.level < self.FAINT:
             return Verdict.NOISE if overlap.ended else Verdict.UNDECIDED

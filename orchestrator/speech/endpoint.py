@@ -48,3 +48,12 @@ def patience(text: str, base: float, complete: float | None = None) -> float:
     if closed or (complete is not None and complete > IS_DONE):
         return base * COMPLETE
     return base
+
+
+def joined(before: str, text: str) -> str:
+    """What was said in two halves, as one request: recognition ends each half as if it were whole."""
+    if not before or not text:
+        return text or before
+    goes_on = text.lstrip()[:1].islower() or is_unfinished(before)
+    first = before.rstrip().rstrip(".?!…") if goes_on else before.rstrip()
+    return f"{first} {text.lstrip()}"

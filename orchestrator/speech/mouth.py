@@ -20,7 +20,7 @@ from specialists.errors import AntiphonError, SpecialistFailed, Theirs
 MOST_SOUND = 16 * 2**20
 """Sound of one clause, in bytes: minutes of it at any rate."""
 
-AHEAD_SECONDS = 6.0
+AHEAD_SECONDS = 3.0
 """Of sound that a spoken conversation is given before it is played: more would be made for nothing whenever
 the person interrupts."""
 PACED_SHARE = 0.5

@@ -255,7 +255,8 @@ class Playout:
         heard: list[str] = []
         unheard: list[str] = []
         for clause in self._clauses:
-            for word, (_, last) in zip(clause.text.split(), clause.words, strict=True):
-                (heard if clause.start + last <= reached else unheard).append(word)
+            for word, (first, last) in zip(clause.text.split(), clause.words, strict=True):
+                # Who heard most of a word heard the word.
+                (heard if clause.start + (first + last) / 2 <= reached else unheard).append(word)
         end = None if self._first is None else self._last
         return Share(" ".join(heard), " ".join(unheard), self._first, end, self._complete and not unheard)

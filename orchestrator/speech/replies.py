@@ -100,7 +100,7 @@ class Replies:
         self._reply.cancel()  # closing the stream stops the turn, if the session did not
 
     async def _read(self, text: str, number: int) -> None:
-        said = sounded = False
+        said, spoken, sounded = "", "", False
         problem: Failed | None = None
         try:
             events = self._session.send(text, voice=True)
@@ -111,18 +111,20 @@ class Replies:
                             self.turn = event.turn
                             self._begun.set()
                         case TextDelta():
-                            said = said or bool(event.text.strip())
+                            said += event.text
                         case Failed():
                             problem = event
                         case SpeechDelta():
+                            spoken += f" {event.text}"
                             sounded = self._play(event, number) or sounded
         except AntiphonError as error:
             problem = self._failed(error.code, error.part, error.message, error.remedy)
-        if said and not sounded and problem is None:
+        unspoken = _words(said) > _words(spoken)
+        if unspoken and problem is None:
             problem = self._failed("unavailable", VOICE, "the reply could not be spoken")
         if number == self._number:
             self._playout.finish(number)
-            if problem is not None and (problem.part == VOICE or not sounded):
+            if problem is not None and (unspoken or not sounded):
                 self._told(Cue.FAILED, problem)
             else:
                 self._told(Cue.REPLY_FINISHED, None)
@@ -137,3 +139,8 @@ class Replies:
         if played := self._playout.add(number, piece.text, samples, piece.rate):
             self._told(Cue.REPLY_AUDIO, None)
         return played
+
+
+def _words(text: str) -> int:
+    """How many words of a text can be spoken: not marks alone."""
+    return sum(any(map(str.isalnum, word)) for word in text.split())

@@ -17,11 +17,18 @@ from orchestrator.config import Config
 from orchestrator.events import Event, Failed, FloorChanged, Heard, Remarked, Transcript
 from orchestrator.session import Session
 from orchestrator.speech.announcements import Announcements
-from orchestrator.speech.detector import InterruptionDetector, LocalDetector, Overlap, Verdict, is_stop
+from orchestrator.speech.detector import (
+    InterruptionDetector,
+    LocalDetector,
+    Overlap,
+    Verdict,
+    is_stop,
+    objects,
+)
 from orchestrator.speech.devices import AudioDevice, Samples
 from orchestrator.speech.ears import RATE, Boundary, Ears, Vad, silero
 from orchestrator.speech.echo import EchoCanceller, Loudspeaker, are_own_words, webrtc
-from orchestrator.speech.endpoint import TurnDetector, patience
+from orchestrator.speech.endpoint import TurnDetector, joined, patience
 from orchestrator.speech.listener import Guess, Listener
 from orchestrator.speech.playout import Playout, Share
 from orchestrator.speech.recognition import SPECIALIST, Words, hears_live, recognise
@@ -44,6 +51,8 @@ METER_DECAY = 0.8
 """What is left of a level in the next frame, so that a meter falls slowly."""
 BRIDGE_SECONDS = 2.5
 """Of silence after a request before it is said, once, that the answer takes a while."""
+STOP_AFTER = 3.0
+"""Seconds for which "stop" may still mean what was said last."""
 MOST_UNCAUGHT = 2
 """How often in a row it says that it did not catch what was said."""
 SETTLED = frozenset({State.IDLE, State.THINKING, State.SPEAKING, State.TELLING})
@@ -116,6 +125,8 @@ class Conversation:
         self._since = 0.0
         self._power = 0.0
         self._said = ""
+        self._carried = ""  # what was said before, which the open utterance goes on with
+        self._spoke = -STOP_AFTER  # when the assistant was last to be heard
         self._prepared = ""  # what a reply was begun for, though it is not certain that it is wanted
         self._shown = ("", 0)  # the words that were noted last, and how many characters were confirmed
         self._cut_in = False  # whether the open utterance interrupted a reply
@@ -210,7 +221,7 @@ class Conversation:
             self._cue(Cue.PLAYBACK_FINISHED)
             self._follow_up()
         if self._state in (State.SPEAKING, State.TELLING) and self._playout.sounding:
-            self._since = self._now
+            self._since = self._spoke = self._now
         if self._now - self._since > (bound := self._bounds.get(self._state, float("inf"))):
             part = "tts" if self._state is State.SPEAKING else "turn"
             part = SPECIALIST if self._state is State.DECIDING else part
@@ -245,6 +256,8 @@ class Conversation:
             self._cue(Cue.BACKCHANNEL, reason=verdict.value)
         elif verdict is Verdict.INTERRUPTION:
             self._cut_in = True
+            # Who goes on before anything was heard goes on with the same request.
+            self._carried = "" if self._playout.share().heard else self._said
             self._cue(Cue.INTERRUPTION)
             self._follow_up()
 
@@ -274,7 +287,7 @@ class Conversation:
             return
         text = guess.words.text
         if ears.silence < patience(text, self._wait, guess.complete) and not cut_off:
-            self._prepare(text)
+            self._prepare(self._request(text))
             return
         if text and self._own_words(text):
             self._cue(Cue.NOTHING_ASKED)
@@ -283,15 +296,19 @@ class Conversation:
             self._transcript(text, final=True)
         if not text:
             self._nothing_heard()
-        elif self._cut_in and is_stop(text):
+        elif is_stop(text) and (self._cut_in or self._now - self._spoke < STOP_AFTER):
             self._cue(Cue.NOTHING_ASKED)
         else:
-            self._said, self._uncaught = text, 0
+            self._said, self._uncaught = self._request(text), 0
             self._cue(Cue.UTTERANCE)
+
+    def _request(self, text: str) -> str:
+        """What the person wants, with the half of it that was said before."""
+        return text if objects(text) else joined(self._carried, text)
 
     def _prepare(self, text: str) -> None:
         """Begin the reply that will be wanted if the person is done."""
-        if text and text != self._prepared and not is_stop(text) and self._session.prepare(text):
+        if text != self._prepared and not is_stop(text) and self._session.prepare(text):
             self._prepared = text
 
     def _nothing_heard(self) -> None:
@@ -338,6 +355,7 @@ class Conversation:
         if self._state in SETTLED and self._listener.ears.open:
             self._listener.close()
             self._cut_in = False
+            self._carried = ""
             self._cut_off = None
 
     def _do(self, command: Command) -> None:
