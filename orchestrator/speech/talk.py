@@ -296,7 +296,7 @@ class Conversation:
             self._transcript(text, final=True)
         if not text:
             self._nothing_heard()
-        elif is_stop(text) and (self._cut_in or self._now - self._spoke < STOP_AFTER):
+        elif is_stop(text) and (self._cut_in or ears.onset / RATE - self._spoke < STOP_AFTER):
             self._cue(Cue.NOTHING_ASKED)
         else:
             self._said, self._uncaught = self._request(text), 0

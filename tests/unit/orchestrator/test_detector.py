@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.speech.detector import LocalDetector, Overlap, Verdict, is_backchannel, is_stop
-from orchestrator.speech.endpoint import patience
+from orchestrator.speech.endpoint import joined, patience
 
 BACKCHANNELS = [
     "Mm-hm.", "Mm-hmm.", "MMM.", "Mm.", "Uh-huh.", "Uhuh", "Hmm.", "Emm...", "Oh.", "Ah!", "Yeah.",
@@ -93,3 +93,17 @@ def test_the_wait_for_the_end_of_a_turn_depends_on_what_was_said() -> None:
     assert patience("Stop.", base) > base
     for open_end in ("I would like to", "What I want is.", "Bread, milk and", "so", "Well, tomorrow..."):
         assert patience(open_end, base) > 2 * base
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "whole"),
+    [
+        ("Could you give me?", "a recipe for tomato soup.", "Could you give me a recipe for tomato soup."),
+        ("Tell me a long story.", "about a dragon.", "Tell me a long story about a dragon."),
+        ("Is that all?", "What time is it?", "Is that all? What time is it?"),
+        ("", "What time is it?", "What time is it?"),
+        ("So what I want is", "Tea.", "So what I want is Tea."),
+    ],
+)
+def test_two_halves_are_one_request(before: str, text: str, whole: str) -> None:
+    assert joined(before, text) == whole
