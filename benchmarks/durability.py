@@ -2,13 +2,14 @@
 
     python -m benchmarks.durability [--rounds 200] [--seed 7] [--folder DIR]
 
-About 5 minutes for 200 rounds on two cores. In every round two processes of five threads each work on one
-store: two write (blob, records, events), one forgets (records, sessions, what holds a word), one embeds,
-searches, and builds and saves an approximate index, one consolidates. Each writes down in a pipe what a call
-has acknowledged. After a random time both are killed (SIGKILL). Then the store is opened, and everything that
-was acknowledged must be there, everything that was acknowledged as forgotten gone, also from the bytes of
-all files, and the audit must find nothing wrong: SQLite's integrity check, logs without gaps, words, vectors
-and the file of the index in step with the records.
+About 5 minutes for 200 rounds on two cores. In every round two processes of six threads each work on one
+store: two write (blob, records, events), one forgets (records, sessions, what holds a word), one embeds texts
+and their tokens, and builds and saves an approximate index, one recalls (at two speeds, by kind and by
+session), one consolidates. Each writes down in a pipe what a call has acknowledged. After a random time both
+are killed (SIGKILL). Then the store is opened, and everything that was acknowledged must be there, everything
+that was acknowledged as forgotten gone, also from the bytes of all files, its tokens among them, and the
+audit must find nothing wrong: SQLite's integrity check, logs without gaps, words, vectors, tokens and the
+file of the index in step with the records.
 
 Every fourth round runs on a full disk: a tmpfs of a few megabytes, filled but for a random rest, where it
 can be mounted; else with a limit on the size of files (RLIMIT_FSIZE). There calls may fail, with the error
@@ -44,9 +45,10 @@ import numpy as np
 from memory.forgetting import Forget
 from memory.index import VectorIndex
 from memory.proof import Needles
-from memory.records import Record
+from memory.records import Query, Record
 from memory.store import MemoryStore
 from memory.vectors import Floats
+from specialists.embed import Encoded
 from specialists.errors import Unavailable, UnknownName
 
 PROCESSES = 2
@@ -61,6 +63,15 @@ REST_BYTES = 400_000
 FRESH_BYTES = 16 << 20
 """A store that has grown beyond is left for an empty one, so that rounds stay short."""
 FULL_EVERY = 4
+TOKEN_BYTES = 28
+
+
+def said(word: str) -> str:
+    return f"I moved to {word} today"
+
+
+def seen(word: str) -> str:
+    return f"a picture of {word}"
 
 
 def embed(texts: Sequence[str]) -> Floats:
@@ -72,6 +83,24 @@ def embed(texts: Sequence[str]) -> Floats:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
+def tokens(texts: Sequence[str]) -> list[Encoded]:
+    """The same vectors, and a token a word: int8 [words, 16], a little different in every text as a real
+    encoder's are."""
+    return [
+        Encoded(vector, _states(text), np.zeros((len(text.split()), 2), np.int32))
+        for text, vector in zip(texts, embed(texts), strict=True)
+    ]
+
+
+def _states(text: str) -> np.ndarray:
+    words = [_drawn(word, 16, 120) for word in text.split()]
+    return np.reshape(np.array(words, np.int8) + _drawn(text, 16, 8), (-1, 16))
+
+
+def _drawn(text: str, count: int, most: int) -> np.ndarray:
+    return np.random.default_rng(zlib.crc32(text.encode())).integers(-most, most, count, dtype=np.int8)
+
+
 # --- the processes that are killed -----------------------------------------------------------------------
 
 
@@ -79,7 +108,7 @@ class Worker:
     """One process: its store, and what its threads know of each other's work."""
 
     def __init__(self, folder: Path, name: str, acks: Connection) -> None:
-        self._store = MemoryStore.open(folder, embed)
+        self._store = MemoryStore.open(folder, embed, tokens)
         self._folder = folder
         self._name = name
         self._pipe = acks.fileno()
@@ -89,7 +118,7 @@ class Worker:
 
     def run(self) -> None:
         self._tell("ready")
-        works = (self._write, self._write, self._forget, self._index, self._consolidate)
+        works = (self._write, self._write, self._forget, self._index, self._recall, self._consolidate)
         threads = [threading.Thread(target=self._go_on, args=(work, n)) for n, work in enumerate(works)]
         for thread in threads:
             thread.start()
@@ -120,16 +149,16 @@ class Worker:
         for turn in range(1, TURNS + 1):
             store, word = self._store, f"zq{secrets.token_hex(12)}"
             blob = store.blobs.put(secrets.token_bytes(700), "image/png")
-            said = Record(f"I moved to {word} today", "text", "user", session, turn)
-            seen = Record(
-                f"a picture of {word}", "text", "evidence", session, turn, "ocr", word, (blob.digest,)
+            wish = Record(said(word), "text", "user", session, turn)
+            found = Record(
+                seen(word), "text", "evidence", session, turn, "ocr", word, (blob.digest,), ("image",)
             )
             self._tell("writes", session, word)
-            stored = store.remember([said, seen])
+            stored = store.remember([wish, found])
             for record in stored:
                 self._tell("record", record.id, session, blob.digest, word)
             seq = store.log.last_seq(session)
-            parts = [{"kind": "text", "text": said.text}]
+            parts = [{"kind": "text", "text": wish.text}]
             asked = {"type": "turn.started", "message": {"role": "user", "parts": parts}}
             answered = {"type": "turn.finished", "text": f"ok {word}"}
             common = {"turn": turn, "time": 0.0}
@@ -180,7 +209,13 @@ class Worker:
         index.search(space, embed(["a picture of something"])[0], 10)
         index.settle()
         index.save()
-        self._store.recall("picture today", k=5)
+
+    def _recall(self, number: int) -> None:
+        word = random.choice(self._words or ["something"])
+        self._store.recollect(f"Where did I move to while there was a picture of {word}?", k=5)
+        self._store.recall(Query("picture today", k=5, kinds=("image",), scope=self._name, hurried=True))
+        if self._done:
+            self._store.recall("picture today", k=5, session=random.choice(self._done))
 
     def _consolidate(self, number: int) -> None:
         if not self._store.consolidate(4):
@@ -262,7 +297,7 @@ def check(folder: Path, ledger: Ledger) -> Outcome:
     """Open the store and hold it against the ledger."""
     outcome = Outcome()
     began = time.perf_counter()
-    store = MemoryStore.open(folder, embed)
+    store = MemoryStore.open(folder, embed, tokens)
     outcome.seconds = time.perf_counter() - began
     with store:
         there = {record.id: record for record in store.records()}
@@ -284,6 +319,7 @@ def check(folder: Path, ledger: Ledger) -> Outcome:
         finished = store.audit(repair=bool(ledger.wished - ledger.gone))
         outcome.wrong += [f"{f.check}: {f.count} {f.what} {f.examples}" for f in finished if f.wrong]
         store.embed_pending()
+        outcome.wrong += _tokens_amiss(store)
         some = random.sample(sorted(there), min(5, len(there)))
         for name in some:
             if name not in {hit.record.id for hit in store.recall(there[name].text, k=3)}:
@@ -293,11 +329,24 @@ def check(folder: Path, ledger: Ledger) -> Outcome:
     return outcome
 
 
+def _tokens_amiss(store: MemoryStore) -> list[str]:
+    """Once nothing waits, what has a vector has its tokens, and nothing else has any."""
+    with store._database.read() as connection:
+        with_vectors, with_tokens = (
+            set(connection.execute(f"SELECT record, space FROM {table}")) for table in ("vectors", "tokens")
+        )
+    amiss = sorted(with_vectors ^ with_tokens)
+    return [f"{len(amiss)} records have a vector or tokens without the other: {amiss[:5]}"] if amiss else []
+
+
 def _bytes_left(folder: Path, ledger: Ledger) -> list[str]:
-    """The files in which a word stands that was acknowledged as forgotten everywhere."""
+    """The files in which a word stands that was acknowledged as forgotten everywhere, or the beginning of the
+    tokens of what was said or seen with it."""
     words = {name for name in ledger.gone if name.startswith("zq")}
     words.update(word for session in ledger.gone for word in ledger.words.get(session, ()))
-    needles = Needles.of([word.encode() for word in words], [])
+    texts = [text for word in words for text in (said(word), seen(word))]
+    begins = [encoded.states.tobytes()[:TOKEN_BYTES] for encoded in tokens(texts)]
+    needles = Needles.of([*(word.encode() for word in words), *begins], [])
     # The store is closed: SQLite holds no locks that reading its files could take away.
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     held = {name: len(needles.in_bytes(data)) for name, data in files.items()}

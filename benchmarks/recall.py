@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from memory.answerable import DOUBTFUL
 from memory.records import Query, Record
 from memory.store import MemoryStore
 from memory.words import scored_by_words
@@ -63,6 +64,10 @@ def dialogues() -> list[Dialogue]:
     return [Dialogue(**json.loads(line)) for line in lines]
 
 
+def _noon(day: str) -> float:
+    return datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=UTC).timestamp()
+
+
 def filled(dialogue: Dialogue, store: MemoryStore) -> dict[str, int]:
     """The number of the turn by the id of its record."""
     records = [
@@ -83,6 +88,7 @@ def filled(dialogue: Dialogue, store: MemoryStore) -> dict[str, int]:
 
 def methods(dialogue: Dialogue, store: MemoryStore, encoder: TextEncoder) -> dict[str, Ranked]:
     turn_of = filled(dialogue, store)
+    asked = {each["question"]: _noon(each["asked"]) for each in dialogue.questions}
     vectors = encoder.encode(dialogue.texts())
 
     def dense(question: str) -> Sequence[int]:
@@ -101,7 +107,8 @@ def methods(dialogue: Dialogue, store: MemoryStore, encoder: TextEncoder) -> dic
         return sorted(scores, key=lambda turn: -scores[turn])
 
     def ours(question: str) -> Sequence[int]:
-        return [turn_of[hit.record.id] for hit in store.recall(Query(question, k=max(DEPTHS)))]
+        hits = store.recall(Query(question, k=max(DEPTHS), now=asked[question]))
+        return [turn_of[hit.record.id] for hit in hits]
 
     return {"dense (MiniLM)": dense, "BM25": lexical, "both fused": fused, "memory.recall": ours}
 
@@ -115,6 +122,7 @@ def main() -> None:
     ensure(settings, ["embed"])
     encoder = TextEncoder(ModelStore(settings.engine.models))
     found: dict[str, list[tuple[int, str, list[float]]]] = defaultdict(list)
+    doubted: list[tuple[int, bool, bool]] = []
     seconds: list[float] = []
     everything = dialogues()
     for place, dialogue in enumerate(everything):
@@ -130,7 +138,11 @@ def main() -> None:
                         seconds.append(time.perf_counter() - began)
                     if question["evidence"]:
                         found[name].append((place, question["type"], recall_at(turns, question["evidence"])))
+            for question in dialogue.questions:
+                likely = store.answerable(Query(question["question"], now=_noon(question["asked"])))
+                doubted.append((place, not question["evidence"], likely < DOUBTFUL))
     report(everything, found)
+    report_doubts(doubted)
     p50, p95 = np.percentile(seconds, (50, 95)) * 1000
     print(f"memory.recall, question encoded: p50 {p50:.1f} ms, p95 {p95:.1f} ms")
 
@@ -156,6 +168,19 @@ def report(
             f"{kind} {statistics.mean(values):.1%} of {len(values)}" for kind, values in by_type.items()
         )
     )
+
+
+def report_doubts(doubted: Sequence[tuple[int, bool, bool]]) -> None:
+    """How many of the questions that nothing answers are seen as such, and how right that is."""
+    for name, least in (("all", 0), ("unseen", CHOSEN_ON)):
+        rows = [(never, doubt) for place, never, doubt in doubted if place >= least]
+        right, wrong = (sum(doubt for never, doubt in rows if never is is_so) for is_so in (True, False))
+        never = sum(never for never, _ in rows)
+        precision = f"{right / (right + wrong):.1%}" if right + wrong else "none doubted"
+        print(
+            f"unanswerable, {name} dialogues: {right} of {never} seen (recall {right / never:.1%}),"
+            f" {wrong} of {len(rows) - never} others doubted too (precision {precision})"
+        )
 
 
 if __name__ == "__main__":

@@ -7,9 +7,12 @@ It works in a temporary folder. `docs/memory.md` explains what is called here.
 
 from __future__ import annotations
 
+import io
 import tempfile
 from datetime import datetime
 from pathlib import Path
+
+from PIL import Image
 
 from memory.forgetting import Forget
 from memory.records import Query, Record
@@ -61,6 +64,10 @@ def main() -> None:
         for other in store.linked(hit.record):
             print(f"    {other.role}: {other.text}")
 
+        print("By a part of it, smaller:")
+        (hit,) = store.recall(Query(like=(_cut(MEDIA / "cat.jpg"),), k=1))
+        print(f"  {hit.record.text}; then was said: {store.complete(hit)[0].text}")
+
         print("The same asked again costs no model:")
         known = store.evidence("a key of your own")
         print(f"  {known.source if known else 'nobody'} found: {known.text if known else ''}")
@@ -80,6 +87,15 @@ def main() -> None:
         print(f"Looked for {proof.pieces} pieces in {len(proof.looked)} places; left: {left}")
         wrong = ", ".join(finding.check for finding in store.audit() if finding.wrong) or "nothing"
         print(f"Audit: {wrong} is wrong")
+
+
+def _cut(path: Path) -> bytes:
+    """A part of a picture, smaller, as a file of its own."""
+    image = Image.open(path)
+    part = image.crop((30, 20, image.width - 40, image.height - 30))
+    out = io.BytesIO()
+    part.resize((part.width // 2, part.height // 2)).save(out, "JPEG")
+    return out.getvalue()
 
 
 def _day(moment: float | None) -> str:

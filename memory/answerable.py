@@ -26,14 +26,16 @@ ASKED_FOR = 2 * LOOKED_AT
 TELLING = ("", "fact", "episode")
 """The levels of records that tell something; what sums up tells nothing that these do not."""
 
-COMPARED = 0.25
-"""The least score of a record that was compared with the question word by word; those of ranks are lower."""
+COMPARED = 0.2
+"""The best score is above this where records were compared with the question word by word. Ranks alone come
+to less; and beside compared ones, those that were not are below 0."""
 
-BEST, LEAD, BIAS = 3.0, 3.0, -2.5
+BEST, LEAD, BIAS = 3.25, 2.85, -3.13
 """What the first score and its lead weigh in the logarithm of the odds."""
 
-DOUBTFUL = 0.3
-"""Below this nothing seems to answer: of 20 questions whose answer was found, one is doubted as well."""
+DOUBTFUL = 0.36
+"""Below this nothing seems to answer. One in 20 questions whose answer was found is below it as well; of
+those that share hardly a word with their answer, one in nine."""
 
 
 def answerable(hits: Sequence[Hit]) -> float:
@@ -56,9 +58,11 @@ def signals(hits: Sequence[Hit]) -> tuple[float, float] | None:
 
     Records that do nothing but ask are no answers: the question itself may have been asked before.
     """
-    told = [hit.score for hit in hits if hit.score >= COMPARED and not _asks_only(hit.record.text)]
+    told = [hit.score for hit in hits if hit.score >= 0.0 and not _asks_only(hit.record.text)]
     scores = sorted(told, reverse=True)[:LOOKED_AT]
-    return (scores[0], scores[0] - scores[-1]) if len(scores) == LOOKED_AT else None
+    if len(scores) < LOOKED_AT or scores[0] < COMPARED:
+        return None
+    return scores[0], scores[0] - scores[-1]
 
 
 def _asks_only(text: str) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.looks import BITS, sketch
+from memory.looks import sketch
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,6 +49,8 @@ _SCALES = (0.4, 2.5)
 _FEWEST = 4
 _HALF_SURE = 10
 """So many features that fit are even odds: another page set in the same type comes to as many."""
+_FARTHEST = 64
+"""Wholes that differ in so many bits tell nothing: pages of one layout differ in as few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,8 @@ def features(image: Image, most: int) -> bytes:
     _, first = np.unique(places, axis=0, return_index=True)
     chosen = np.sort(first)[:most]
     at = np.clip(np.rint(places[chosen] * _FINER), 0, 65535).astype("<u2")
-    rows = np.concatenate([at.view(np.uint8), _signatures(np.asarray(descriptors[order[chosen]], dtype=np.float32))], axis=1)
+    signatures = _signatures(np.asarray(descriptors[order[chosen]], dtype=np.float32))
+    rows = np.concatenate([at.view(np.uint8), signatures], axis=1)
     return np.ascontiguousarray(rows).tobytes()
 
 
@@ -130,7 +133,7 @@ def likeness(fits: int, differing: int) -> float:
     """How sure it is that two pictures show the same, 0 to 1, by the features that fit and by the bits in
     which the sketches of their wholes differ."""
     local = fits / (fits + _HALF_SURE)
-    coarse = max(0.0, 1 - 2 * differing / BITS)
+    coarse = max(0.0, 1 - differing / _FARTHEST)
     return 1 - (1 - local) * (1 - coarse)
 
 

@@ -31,8 +31,9 @@ _UNSURE_WORDS = -0.8
 _SPEECH_MARGIN = 0.2
 """How far words may lie from where the voice detector heard a voice, in seconds."""
 
-_JOINED = 2.0
-"""Shorter silences, in seconds, are listened through; behind longer ones Whisper drops what is said."""
+_JOINED, _WINDOW = 6.0, 30.0
+"""What is said within one window of Whisper, in seconds, is heard in one piece where the silences are shorter
+than the first: it helps to know what was said before, but behind long silences Whisper drops words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,7 @@ class Recogniser:
             condition_on_previous_text=False,
             word_timestamps=words,
             # Not from start to end: in silence words are made up, and behind a long one they are dropped.
-            clip_timestamps=[
-                edge for span in _stretches(voiced, len(samples) / RATE) for edge in (span.start, span.end)
-            ],
+            clip_timestamps=[edge for span in _stretches(voiced) for edge in (span.start, span.end)],
         )
         for segment in found:
             if (kept := _kept(segment, voiced)) is not None:
@@ -176,16 +175,15 @@ def _voiced(samples: np.ndarray) -> list[Span]:
     ]
 
 
-def _stretches(voiced: list[Span], seconds: float) -> list[Span]:
-    """What is listened to of so many seconds: where a voice is heard, with a margin around it."""
+def _stretches(voiced: list[Span]) -> list[Span]:
+    """What is listened to in one piece each, of where a voice is heard."""
     found: list[Span] = []
     for span in voiced:
-        if found and span.start - found[-1].end < _JOINED:
+        if found and span.start - found[-1].end < _JOINED and span.end - found[-1].start <= _WINDOW:
             found[-1] = Span(found[-1].start, span.end)
         else:
             found.append(span)
-    margin = _SPEECH_MARGIN
-    return [Span(max(0.0, span.start - margin), min(seconds, span.end + margin)) for span in found]
+    return found
 
 
 def _kept(segment: WhisperSegment, voiced: list[Span]) -> Segment | None:

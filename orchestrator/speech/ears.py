@@ -40,7 +40,7 @@ _MODEL = ("faster_whisper", "assets/silero_vad_v6.onnx")
 def silero() -> Vad:
     """The Silero voice detector, with a state of its own. Raises Unavailable when it is not there.
 
-    It runs in one thread: in several, which wait for each other on a busy machine, a window took up to 100 ms.
+    It runs in one thread: several wait for each other, on a busy machine up to 100 ms a window.
     """
     from onnxruntime import InferenceSession, SessionOptions
 
@@ -72,8 +72,8 @@ class Ears:
     Places and lengths are counted in samples, from the first that was fed.
     """
 
-    START = 0.5
-    """Probability that makes speech out of silence."""
+    START = 0.4
+    """Probability that makes speech out of silence; coughs, typing, music and hiss stay below it."""
     STOP = 0.35
     """Probability below which speech may have stopped: lower, so that a soft vowel does not end it."""
     PAUSE_SECONDS = 0.12

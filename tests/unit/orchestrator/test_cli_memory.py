@@ -20,6 +20,7 @@ from orchestrator.plan import PartRef, Plan, ResultRef, Step
 from specialists.content import BlobRef, Message, Part, text_part
 from specialists.errors import BadInput, UnknownName
 from specialists.media import encode_wav, read_audio
+from specialists.models import ModelStore
 
 MEDIA = Path(__file__).parents[3] / "examples" / "media"
 Call = Callable[..., Result]
@@ -171,6 +172,17 @@ def test_memory_is_searched_shown_and_forgotten(call: Call) -> None:
     assert call("memory", "forget", record_id, "--yes").exit_code == 0
     assert isinstance(call("memory", "show", record_id).exception, UnknownName)
     assert isinstance(call("memory", "forget", record_id, "--yes").exception, UnknownName)
+
+
+def test_a_search_says_that_nothing_seems_to_answer(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_store: ModelStore
+) -> None:
+    monkeypatch.setenv("ANTIPHON_MODELS", str(model_store.root))
+    with MemoryStore.open(tmp_path / "memory", None) as store:
+        towns = ("Hull", "Ely", "Bath", "York", "Wells", "Deal", "Rye", "Leek", "Bude", "Diss")
+        store.remember([Record(f"We spent a summer in {town}.", "text", "user") for town in towns])
+    assert "seems to answer" in call("memory", "search", "Who mended the washing machine?").output
+    assert "seems to answer" not in call("memory", "search", "What did we do in Wells?").output
 
 
 def test_a_wrong_call_is_a_usage_error(call: Call) -> None:

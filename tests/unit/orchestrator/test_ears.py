@@ -80,9 +80,9 @@ def test_a_soft_window_does_not_end_speech_and_a_short_gap_is_no_pause() -> None
 
 
 def test_a_pause_and_speech_after_it_belong_to_one_utterance() -> None:
-    ears = scripted(0.9, 0.9, *[0.0] * 6, 0.4, 0.9)
+    ears = scripted(0.9, 0.9, *[0.0] * 6, 0.38, 0.9)
     boundaries = [b for _, b in listen(ears, windows(10))]
-    # 0.4 goes on with speech, but does not start it again.
+    # 0.38 goes on with speech, but does not start it again.
     assert boundaries == [Boundary.STARTED, Boundary.PAUSED, Boundary.RESUMED]
     assert ears.last_voiced == 10 * WINDOW
     assert len(ears.sound()) == 10 * WINDOW

@@ -16,8 +16,11 @@ from memory.records import Record
 from memory.store import MemoryStore
 from orchestrator.door import Door
 from orchestrator.recall import Memory
+from orchestrator.wording import NOT_REMEMBERED
 from specialists.base import Task
 from specialists.content import Anchor, Span
+from specialists.embed import TextEncoder
+from specialists.models import ModelStore
 
 MEDIA = Path(__file__).parents[3] / "examples" / "media"
 FILM = (
@@ -99,3 +102,24 @@ async def test_when_a_picture_was_shown_before_is_told(store: MemoryStore) -> No
     assert first.startswith("1970-01-01, vision found: a tabby cat (of what looks ")
     assert second.startswith("1970-01-01, the person said: Look who came to see us! (of what looks ")
     assert not any("looks" in line for line in await told(store, "And this?", scope="b.", like=(shot,)))
+
+
+async def test_what_nothing_answers_is_told_as_such(tmp_path: Path, model_store: ModelStore) -> None:
+    encoder = TextEncoder(model_store)
+    said = (
+        "The cats are called Bas and Griet, and Griet has diabetes.",
+        *(f"The {thing} costs {price} pounds." for price, thing in enumerate(("lamp", "rake", "sofa"), 11)),
+        *(
+            f"My {who} lives in {town}."
+            for who, town in (("sister", "Hull"), ("aunt", "Ely"), ("boss", "Bath"))
+        ),
+        *(f"On {day} I go swimming." for day in ("Monday", "Friday", "Sunday")),
+        "The cellar key hangs behind the stag.",
+    )
+    with MemoryStore.open(tmp_path, encoder.encode, encoder.encode_tokens) as store:
+        store.remember([Record(text, "text", "user", "home", turn) for turn, text in enumerate(said, 1)])
+        first, second, *_ = await told(store, "Who won the chess tournament in Reykjavik?", scope="")
+        assert first == NOT_REMEMBERED
+        assert "the person said" in second
+        (first, *_) = await told(store, "What is wrong with Griet?", scope="")
+        assert first.endswith("Griet has diabetes.")

@@ -427,6 +427,28 @@ def test_a_problem_that_the_session_told_is_not_noted_twice(talk: Talk, question
     assert done.sounds()
 
 
+def test_a_reply_that_was_half_spoken_when_time_ran_out_is_told(talk: Talk, question: np.ndarray) -> None:
+    class Slow(Actor):
+        async def send(self, text: str = "", *, voice: bool = False, **_: Any) -> AsyncIterator[Event]:
+            yield TurnStarted(turn=1, message=message("user", text), voice=voice)
+            pcm = np.full(22_050, LEVEL * 32767, "<i2").tobytes()
+            yield TextDelta(turn=1, text="It is Paris. And Lyon is another town.")
+            yield SpeechDelta(turn=1, text="It is Paris.", rate=22_050, pcm=pcm)
+            yield Failed(turn=1, seq=7, code="deadline_exceeded", part="turn", reason="took too long")
+            yield TurnFinished(turn=1, outcome="failed")
+
+    done = talk(question, Slow([]), Hears("What is the capital of France?"))
+    assert [remark.text for remark in done.actor.of(Remarked)] == [Remark.TOO_LATE.value]
+    (heard,) = done.actor.of(Heard)
+    assert heard.heard == "It is Paris."
+
+
+def test_stop_right_after_the_last_word_asks_for_nothing(talk: Talk, remark: np.ndarray) -> None:
+    actor = Actor([(("Paris.", 1.5),)])  # until 4.6 s; the word comes at 6.0
+    talk(remark, actor, Hears("What is the capital of France?", "Stop."))
+    assert len(actor.sent) == 1
+
+
 def test_a_turn_that_never_answers_is_cancelled(talk: Talk, question: np.ndarray) -> None:
     actor = Actor([None])
     done = talk(question, actor, Hears("What is the capital of France?"))

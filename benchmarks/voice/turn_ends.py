@@ -1,0 +1,86 @@
+"""The end of a turn: how often a pause to think is taken for it, and how long is waited after it.
+
+Three sets of utterances: the two halves of `benchmarks/data/turn-ends.jsonl`, by which the rules were
+written ("develop") and which were left alone until they were done ("final"), in Piper voices; and the 64
+pauses of the voice corpus in all of its voices, clean and with noise ("corpus"). An utterance is cut off when
+its turn ends inside one of its pauses. What is waited after a whole one counts from its last voiced sample.
+
+    python -m benchmarks.voice.turn_ends [--set final] [--detector URI]   # 10 minutes a set on two cores
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections import defaultdict
+from pathlib import Path
+
+from benchmarks.voice import corpus
+from benchmarks.voice.clip import RATE, Clip, Samples
+from benchmarks.voice.hearing import hear
+from benchmarks.voice.voices import VOICES
+from orchestrator.speech.smart_turn import SmartTurn
+from specialists.models import ModelStore, default_folder
+from specialists.recogniser import Recogniser
+
+SETS = ("develop", "final", "corpus")
+DATA = Path(__file__).parents[1] / "data" / "turn-ends.jsonl"
+NOISES = ("clean", "20 dB", "10 dB")
+MOST = 0.08
+"""Of the utterances with pauses may be cut off."""
+
+
+def said(name: str) -> list[tuple[str, Clip, Samples | None]]:
+    """The utterances of a set: what kind of pause they have, their sound, and the noise with it."""
+    if name == "corpus":
+        beds = [None, corpus.bed("pink", 20, 10), corpus.bed("pink", 10, 10)]
+        return [(NOISES[n % 3], clip, beds[n % 3]) for n, clip in enumerate(corpus.clips("pause"))]
+    voices = [voice for voice in VOICES if not voice.style]
+    rows = [json.loads(line) for line in DATA.read_text(encoding="utf-8").splitlines()]
+    rows = [row for row in rows if row["part"] == name]
+    return [
+        (row["kind"], corpus.clip(corpus.Utterance(row["id"], row["kind"], row["text"]), voice), None)
+        for number, row in enumerate(rows)
+        for voice in [voices[number % 3], *([voices[(number + 1) % 3]] if row["kind"] != "complete" else [])]
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--set", choices=SETS, default="final")
+    parser.add_argument("--detector", default="", help="URI of a Smart Turn model that is asked as well")
+    parser.add_argument("--every", type=int, default=1, help="only every so manieth utterance")
+    wanted = parser.parse_args()
+    models = ModelStore(default_folder())
+    recogniser = Recogniser(models)
+    detector = SmartTurn(models, wanted.detector) if wanted.detector else None
+    cut: dict[str, list[bool]] = defaultdict(list)
+    waits: dict[str, list[float]] = defaultdict(list)
+    for kind, clip, noise in said(wanted.set)[:: wanted.every]:
+        last = clip.last / RATE
+        heard = hear(clip.samples, recogniser, noise=noise, detector=detector, live=False)
+        early = heard.ended < last
+        if clip.pauses:
+            cut[kind].append(early)
+        if early:
+            heard = hear(clip.samples, recogniser, noise=noise, detector=detector, until=last, live=False)
+        waits[kind].append(heard.ended - last)
+        print(
+            f"{'CUT' if early else '   '} {heard.ended - last:5.2f} s  {clip.id} {clip.voice}: {heard.text}"
+        )
+    print(f"\n{'':16}{'utterances':>12}{'cut off':>9}{'share':>8}{'wait p50':>10}{'p90':>7}")
+    waits["all"] = [wait for times in waits.values() for wait in times]
+    everyone = [early for one in cut.values() for early in one]
+    cut["all"] = everyone
+    for kind, times in waits.items():
+        early_ones = cut.get(kind, [])
+        share = f"{statistics.mean(early_ones):8.1%}" if early_ones else f"{'':8}"
+        late = sorted(times)[int(0.9 * len(times))]
+        median = statistics.median(times)
+        print(f"{kind:16}{len(times):12}{sum(early_ones):9}{share}{median:8.2f} s{late:5.2f} s")
+    print(f"\n{'reached' if statistics.mean(everyone) < MOST else 'MISSED '}  fewer than {MOST:.0%} cut off")
+
+
+if __name__ == "__main__":
+    main()
