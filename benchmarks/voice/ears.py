@@ -41,7 +41,7 @@ ONSET = 0.15
 """Seconds from the first voiced sample to the ears' word for it, at the median."""
 CORES = 0.4
 """Of one core, that recognition may keep busy while somebody speaks."""
-COLUMNS = ("words", "file wrong", "final", "shown", "p90", "confirmed", "shown back", "its back", "onset", "cores")
+COLUMNS = (
     "words",
     "file wrong",
     "final",

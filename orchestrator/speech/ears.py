@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.speech.background import Background
 from specialists.errors import Unavailable
 
 RATE = 16_000
@@ -83,6 +84,7 @@ class Ears:
 
     def __init__(self, vad: Vad) -> None:
         self._vad = vad
+        self._background = Background()
         self._rest: Samples = np.zeros(0, np.float32)
         self._before: deque[Samples] = deque(maxlen=round(self.PREROLL_SECONDS * RATE / WINDOW))
         self._windows: list[Samples] = []
@@ -138,6 +140,8 @@ class Ears:
 
     def _judge(self, window: Samples) -> Boundary | None:
         probability = self._vad(window)
+        if self._background.hides(window):
+            probability = 0.0
         start = self.clock
         self.clock += WINDOW
         if not self.open:
