@@ -20,7 +20,7 @@ from memory.vectors import Floats, Rows
 if TYPE_CHECKING:
     pass
 
-DEEP = 1024
+DEEP = 2048
 """A list longer than this reaches into more cells: each holds only so many of the best. Among a million
 vectors, the nearest hundred of the tenth that rest on pictures are so found to 99 %."""
 

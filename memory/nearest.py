@@ -39,7 +39,7 @@ def by_vector(
     listing = listing or where
     if where == "true":
         return index.search(space, vector, depth)
-    reach, listed = 2 * depth, False
+    reach, listed = depth + depth // 2, False
     while True:
         found = index.candidates(space, vector, reach)
         fitting = _fitting(database, found, where, values)

@@ -25,6 +25,8 @@ _FRAMES = 100
 """Of the spectrum, a second; the encoder makes one of two."""
 _NO_SOUND = -1.5
 """What Whisper's spectrum of silence consists of."""
+_BEAMS = 3
+"""Five are no better; one is a tenth quicker and has one word in fifty more wrong in noise."""
 _TOKENS = 7.0
 """A second; nobody speaks as fast."""
 
@@ -73,7 +75,7 @@ class ShortWindow:
         (result,) = whisper.generate(
             encoded,
             [[*tokenizer.sot_sequence, tokenizer.no_timestamps]],
-            beam_size=1,
+            beam_size=_BEAMS,
             max_length=2 * most,  # half of it is meant for the prompt
             return_scores=True,
             return_no_speech_prob=True,

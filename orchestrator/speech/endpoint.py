@@ -8,15 +8,18 @@ from orchestrator.speech.detector import is_stop, plain_words
 from orchestrator.speech.ears import Samples
 from orchestrator.speech.unfinished import is_unfinished
 
-COMPLETE = 0.6
-UNFINISHED = 2.5
-"""What the wait is multiplied by."""
+QUESTION = 0.8
+STATEMENT = 2.0
+UNFINISHED = 2.8
+"""What the wait is multiplied by: after a whole question; after what may be a whole sentence, as recognition
+ends "Tell me a story" with a full stop whether or not "about a lighthouse" follows; after half of one. The
+reply is prepared meanwhile, so a wait costs no more than itself."""
+FEW = 5
+"""Words in which an answer or thanks is all there is."""
 AFTER_STOP = 1.0
 """Seconds: after "stop" nobody waits for an answer, but a new request often follows."""
-GOES_ON = 0.3
+GOES_ON = 0.5
 """Below this probability of being done, the sound says that the person goes on."""
-IS_DONE = 0.9
-"""Above this one it says that they are done; words that are plainly unfinished count for more."""
 
 
 class TurnDetector(Protocol):
@@ -44,10 +47,22 @@ def patience(text: str, base: float, complete: float | None = None) -> float:
         return max(base, AFTER_STOP)
     if is_unfinished(said) or (complete is not None and complete < GOES_ON):
         return base * UNFINISHED
-    closed = said.endswith("?") or (said.endswith((".", "!")) and len(words) >= 3)
-    if closed or (complete is not None and complete > IS_DONE):
-        return base * COMPLETE
-    return base
+    if said.endswith("?"):
+        return base * QUESTION if len(words) >= FEW - 1 else base
+    return base if _is_answer(words) else base * STATEMENT
+
+
+_ANSWERS = frozenset(
+    plain_words(
+        "yes yeah yep no nope okay ok sure right fine thanks thank please hello hi hey bye goodbye"
+        " sorry never mind good morning evening night"
+    )
+)
+
+
+def _is_answer(words: list[str]) -> bool:
+    """Whether few words are all there is: an answer, thanks, a greeting."""
+    return len(words) <= FEW and (words[0] in _ANSWERS or words[-1] in _ANSWERS)
 
 
 def joined(before: str, text: str) -> str:

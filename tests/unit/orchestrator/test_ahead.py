@@ -1,4 +1,4 @@
-"""A reply that is prepared before it is certain that it is wanted: it leaves nothing, and is not made twice."""
+"""A reply that is prepared before it is certain that it is wanted leaves nothing, and is made once."""
 
 from __future__ import annotations
 

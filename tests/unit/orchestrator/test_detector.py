@@ -87,9 +87,9 @@ def test_requests_for_silence_alone(text: str, only: bool) -> None:
 
 def test_the_wait_for_the_end_of_a_turn_depends_on_what_was_said() -> None:
     base = 0.6
-    complete = patience("What is the capital of France?", base)
-    assert complete == patience("Tell me a story.", base) < base
-    assert patience("Cats", base) == base == patience("", base)
+    assert patience("What is the capital of France?", base) < base
+    assert patience("Tell me a story about an old lighthouse.", base) > base
+    assert patience("", base) == base
     assert patience("Stop.", base) > base
     for open_end in ("I would like to", "What I want is.", "Bread, milk and", "so", "Well, tomorrow..."):
         assert patience(open_end, base) > 2 * base

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.speech.endpoint import AFTER_STOP, COMPLETE, UNFINISHED, patience
+from orchestrator.speech.endpoint import AFTER_STOP, QUESTION, STATEMENT, UNFINISHED, patience
 from orchestrator.speech.unfinished import is_unfinished
 
 BASE = 0.6
@@ -37,14 +37,22 @@ def test_what_is_plainly_unfinished_is_waited_for(said: str) -> None:
 @pytest.mark.parametrize("said", FINISHED_TEXTS)
 def test_what_may_be_all_is_not_waited_for_long(said: str) -> None:
     assert not is_unfinished(said)
-    assert patience(said, BASE) <= BASE
+    assert patience(said, BASE) <= BASE * STATEMENT
 
 
-def test_the_sound_decides_where_the_words_do_not() -> None:
-    assert patience("Cats", BASE) == patience("Cats", BASE, 0.5) == BASE
-    assert patience("Cats", BASE, 0.95) == BASE * COMPLETE
+def test_a_question_ends_sooner_than_what_may_go_on() -> None:
+    assert patience("Tell me a story.", BASE) == BASE * STATEMENT
+    assert patience("Tell me a story about a lighthouse.", BASE) == BASE * STATEMENT
+    assert patience("What time is it?", BASE) == BASE * QUESTION
+    assert patience("Really?", BASE) == BASE
+    for answer in ("Thank you very much.", "Yes, please.", "No, the other one.", "Never mind."):
+        assert patience(answer, BASE) == BASE
+
+
+def test_the_sound_can_say_that_more_follows() -> None:
     assert patience("Tell me a story.", BASE, 0.1) == BASE * UNFINISHED
-    assert patience("Tell me a story.", BASE, 0.5) == BASE * COMPLETE
+    assert patience("Tell me a story.", BASE, 0.95) == BASE * STATEMENT
+    assert patience("What time is it?", BASE, 0.1) == BASE * UNFINISHED
 
 
 def test_after_a_stop_something_may_follow_whatever_the_sound() -> None:
@@ -54,4 +62,4 @@ def test_after_a_stop_something_may_follow_whatever_the_sound() -> None:
 
 @given(st.text(max_size=40), st.floats(0.1, 3), st.none() | st.floats(0, 1))
 def test_the_wait_has_bounds_for_any_text(said: str, base: float, complete: float | None) -> None:
-    assert base * COMPLETE <= patience(said, base, complete) <= max(base * UNFINISHED, AFTER_STOP)
+    assert base * QUESTION <= patience(said, base, complete) <= max(base * UNFINISHED, AFTER_STOP)
