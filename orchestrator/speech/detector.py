@@ -91,7 +91,7 @@ class LocalDetector:
 
     SHORT = 0.1
     """Seconds of voice below which a sound that ended is a click or a cough."""
-    SUSPECT = 0.12
+    SUSPECT = 0.09
     """Seconds of voice after which the assistant falls silent to hear more."""
     LONG = 3.0
     """Seconds of voice after which it is an interruption, whatever was recognised."""
