@@ -50,9 +50,14 @@ def _set(words: str) -> frozenset[str]:
 _HUM = re.compile(r"(?:m{2,}|e*h*m+|mh+|[ua]+h+m*|u+m+|[oe]+h+)(?:-?(?:h*m+|h*u+h+|h+a+h*|u+h+))*")
 _LISTENING = _set(
     "yeah yea yep yes yup right okay ok sure good great nice cool wow really exactly indeed true fine "
-    "alright absolutely interesting see understand"
+    "alright absolutely interesting see understand definitely totally certainly huh ha haha hmm gotcha"
 )
-_FILLERS = _set("i it that that's is all very so oh ah well the")
+_LISTENS = re.compile(
+    r"\b(?:go (?:on|ahead)|carry on|keep going|continue|of course|got it|i get it|makes sense|tell me more"
+    r"|how (?:nice|lovely|interesting|funny)|i know|you don't say|fair enough|sounds good|good to know)\b"
+)
+"""Phrases that ask for no more than what goes on already."""
+_FILLERS = _set("i it that that's is all very so oh ah well the you and then please just my")
 """May stand beside the words above, as in "I see" or "that's right"; alone they decide nothing."""
 _STOP = _set(
     "stop wait no nope quiet enough cancel halt pause shut silence hush shush never hold excuse sorry"
@@ -69,8 +74,9 @@ def plain_words(text: str) -> list[str]:
 
 
 def is_backchannel(text: str) -> bool:
-    """Whether these words only show that somebody listens: "mm-hm", "yeah", "right", "oh, I see"."""
-    words = plain_words(text)
+    """Whether these words only show that somebody listens: "mm-hm", "yeah", "oh, I see", "okay, go on"."""
+    plain = " ".join(plain_words(text))
+    words = _LISTENS.sub("right", plain).split()
     signs = [word for word in words if word in _LISTENING or _HUM.fullmatch(word)]
     return bool(signs) and len(words) <= 5 and all(w in signs or w in _FILLERS for w in words)
 

@@ -10,11 +10,13 @@ from orchestrator.speech.detector import LocalDetector, Overlap, Verdict, is_bac
 from orchestrator.speech.endpoint import joined, patience
 
 BACKCHANNELS = [
+    "Okay, go on.", "Go on.", "I see you.", "Yeah, huh?", "Got it.", "Oh, how nice!", "Yes, please continue.",
     "Mm-hm.", "Mm-hmm.", "MMM.", "Mm.", "Uh-huh.", "Uhuh", "Hmm.", "Emm...", "Oh.", "Ah!", "Yeah.",
     "Yeah, yeah.", "Right.", "Okay.", "OK", "I see.", "Oh, I see.", "That's right.", "Sure.", "Really?",
     "Yes, exactly.",
 ]  # fmt: skip
 INTERRUPTIONS = [
+    "Go on to the next one.", "Continue with the other story.", "You know what I need?",
     "Stop.", "Wait.", "No.", "No, no.", "Okay, stop.", "Yeah, wait.", "Wait, stop!",
     "Right, but what about cats?", "Hold on.", "What time is it?", "Yes, and the red one?",
     "I", "the", "tell me",
