@@ -103,6 +103,9 @@ class LocalDetector:
     """Seconds of voice after which it is an interruption, whatever was recognised."""
     LONG_UNHEARD = 1.0
     """... where no words can be had."""
+    SETTLED = 0.8
+    """Seconds of voice before which words that go on may still become others: "oh" is heard before "okay". It
+    costs nothing, as the assistant is silent by then."""
     UNCLEAR = (0.8, 0.41)
     """Seconds of voice and score below which words are taken for a misheard hum: recognition always finds
     some word. Measured with Whisper tiny: hums score 0.34 to 0.55, short words 0.48 to 0.84."""
@@ -128,6 +131,8 @@ class LocalDetector:
             return Verdict.NOISE if overlap.ended else Verdict.UNDECIDED
         if is_backchannel(overlap.text or ""):
             return Verdict.BACKCHANNEL if overlap.ended else Verdict.UNDECIDED
+        if not overlap.ended and overlap.voiced < self.SETTLED:
+            return Verdict.UNDECIDED
         seconds, score = self.UNCLEAR
         if overlap.voiced < seconds and overlap.score < score:
             return Verdict.BACKCHANNEL if overlap.ended else Verdict.UNDECIDED

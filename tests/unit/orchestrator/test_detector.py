@@ -109,3 +109,11 @@ def test_the_wait_for_the_end_of_a_turn_depends_on_what_was_said() -> None:
 )
 def test_two_halves_are_one_request(before: str, text: str, whole: str) -> None:
     assert joined(before, text) == whole
+
+
+def test_words_that_go_on_are_not_yet_what_they_will_be() -> None:
+    detector = LocalDetector()
+    assert detector.judge(overlap("Oh, the", ended=False, voiced=0.4)) is Verdict.SUSPECTED
+    assert detector.judge(overlap("Oh, okay.", voiced=0.5)) is Verdict.BACKCHANNEL
+    assert detector.judge(overlap("Oh, the other one", ended=False, voiced=1.0)) is Verdict.INTERRUPTION
+    assert detector.judge(overlap("Stop", ended=False, voiced=0.2)) is Verdict.INTERRUPTION
