@@ -83,9 +83,7 @@ class Asr(Specialist):
                 ),
                 *STRETCH_PARAMETERS,
                 Parameter("words", "boolean", "One piece a word, each with its own time", False),
-                Parameter(
-                    "live", "boolean", "Quickly, for speech that may still go on", False
-                ),
+                Parameter("live", "boolean", "Quickly, for speech that may still go on", False),
             ),
             examples=EXAMPLES,
             purpose="asr",

@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.silences import compare, words
 from benchmarks.voice import corpus
-from benchmarks.voice.clip import RATE, Clip, Samples
-from benchmarks.voice.hearing import Hearing, hear
+from benchmarks.voice.clip import RATE, Clip
+from benchmarks.voice.hearing import BEFORE, Hearing, hear, in_a_room
 from orchestrator.speech.ears import WINDOW, silero
 from specialists.models import ModelStore, default_folder
 from specialists.recogniser import Recogniser, Segment
@@ -102,7 +102,7 @@ def count(tally: Tally, clip: Clip, heard: Hearing, whole: list[Segment]) -> Non
     tally.onsets.append(heard.started - clip.first / RATE)
     tally.seconds += len(clip.samples) / RATE
     tally.computed += heard.computed
-    ends = [word.span.end for segment in whole for word in segment.words for _ in words(word.text)]
+    ends = [word.span.end - BEFORE for segment in whole for word in segment.words for _ in words(word.text)]
     spoken = [word for segment in whole for word in words(segment.text)]
     for place, word in enumerate(final):
         seen = [p.at for p in heard.partials if words(p.text)[: place + 1] == final[: place + 1]]
@@ -151,7 +151,7 @@ def main() -> None:
         for clip in clips:
             bed = None if snr is None else corpus.bed("pink", snr, 10)
             heard = hear(clip.samples, recogniser, noise=bed, until=clip.last / RATE)
-            whole = recogniser.transcribe(_with(clip.samples, bed), words=True)
+            whole = recogniser.transcribe(in_a_room(clip.samples, bed), words=True)
             count(tally, clip, heard, whole)
         onset, cores = statistics.median(tally.onsets), tally.computed / tally.seconds
         figures = (
@@ -174,12 +174,6 @@ def main() -> None:
     print(f"\nthe voice detector in silence: {silence(0.5):.1f} processor seconds a minute\n")
     for text, yes in reached:
         print(f"{'reached' if yes else 'MISSED ':8} {text}")
-
-
-def _with(samples: Samples, bed: Samples | None) -> Samples:
-    """The samples with half a second of quiet or noise around them."""
-    line = np.pad(samples, RATE // 2)
-    return line if bed is None else (line + np.resize(bed, len(line))).astype(np.float32)
 
 
 if __name__ == "__main__":

@@ -71,10 +71,15 @@ def hear(
 
     Without `live` words are recognised at pauses alone, which is quicker and ends turns at the same time.
     """
+    return loops.run(_hear(in_a_room(samples, noise), recogniser, detector, until, live))
+
+
+def in_a_room(samples: Samples, noise: Samples | None) -> Samples:
+    """What a microphone hears of it: silence before and after, and noise or hardly any."""
     line = np.concatenate([np.zeros(round(BEFORE * RATE)), samples, np.zeros(round(AFTER * RATE))])
     random = np.random.default_rng(len(samples))
     line += random.normal(0, 3e-4, len(line)) if noise is None else np.resize(noise, len(line))
-    return loops.run(_hear(line.astype(np.float32), recogniser, detector, until, live))
+    return line.astype(np.float32)
 
 
 async def _hear(
