@@ -63,6 +63,9 @@ SHARED = 8
 PLAIN = 2
 """Requests to at most so many tools teach to tell them from our own Cards."""
 
+NEEDLESS = 0.8
+"""What belief in a right decision counts for each step in it that need not be: such a step takes its time."""
+
 BIASES = (-0.6, -0.4, -0.2, 0.2, 0.4, 0.6)
 WORTHWHILE = 0.002
 
@@ -216,7 +219,11 @@ def _proven(claims: Claims, folder: Path, exemplars: Sequence[Exemplar], cards: 
 
 def _surprise(ranked: Sequence[tuple[Decision, float]], exemplar: Exemplar) -> float:
     """How little belief was left for the right decisions, in nats; at most 10."""
-    belief = sum(share for decision, share in ranked if right(decision_of(controls_of(decision)), exemplar))
+    belief = 0.0
+    for decision, share in ranked:
+        decided = decision_of(controls_of(decision))
+        if right(decided, exemplar):
+            belief += share * NEEDLESS ** len(set(decided.steps) - set(exemplar.decision.steps))
     return -math.log(max(belief, math.exp(-10)))
 
 

@@ -10,14 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from orchestrator.config import ControllerTable
 from orchestrator.controller import catalogues as worlds
 from orchestrator.controller.build import by_example
+from orchestrator.controller.decoding import Decoder
 from orchestrator.controller.exemplar import NEAREST, ExemplarController
-from orchestrator.controller.exemplars import Decision, built_in, core, digest, read
-from orchestrator.controller.fit import kept_back, remeasure
+from orchestrator.controller.exemplars import Decision, Exemplar, built_in, core, digest, read
+from orchestrator.controller.fit import _surprise, kept_back, remeasure
 from orchestrator.controller.measure import measure, right
 from orchestrator.controller.request import Request, Said
 from orchestrator.controller.route import Route, controls_of, decision_of
@@ -249,3 +251,19 @@ def test_requests_that_come_together_read_the_cards_once(
     gone = (replace(tools[0], available=False), *tools[1:])
     controller.decide(Request("hello"), gone)
     assert router._read.cache_info().misses == before + 1  # type: ignore[attr-defined]
+
+
+def test_memory_beside_a_new_attachment_rests_on_what_is_known_as_well() -> None:
+    alone, beside = Decision(("memory", "chat"), reuse=True), Decision(("memory", "vision", "chat"))
+    decoder = Decoder((alone, beside), CARDS)
+    asked_for = {"memory": 2.0, "vision": 1.0, "chat": 2.0, "output:text": 2.0, "reuse": 2.5}
+    scores = np.array([asked_for.get(name, -2.0) for name in decoder.columns])
+    (best, _), *_ = decoder.rank(scores, Request("is it the ring I lost?", ("image",)))
+    assert best == beside
+
+
+def test_a_needless_step_is_worth_less_than_none() -> None:
+    look = Exemplar(Request("", ("image",)), Decision(("vision",)), optional=("chat",))
+    lean, rich, wrong = (Decision(steps) for steps in (("vision",), ("vision", "chat"), ("ocr",)))
+    found = [_surprise([(decision, 1.0)], look) for decision in (lean, rich, wrong)]
+    assert found[0] == 0 < found[1] < found[2]
