@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,10 @@ import pytest
 from crowd import clustered, crowded, join, leave, nearest
 from filelock import FileLock
 
+from memory.cells import Cells, Form
 from memory.database import Database
 from memory.index import VectorIndex
-from memory.index_file import PAGE
+from memory.index_file import PAGE, IndexFile, Mark
 from memory.vectors import Floats
 
 COUNT = 3000
@@ -269,3 +272,15 @@ def test_a_restricted_search_is_exact(every: int, opened: Open, vectors: Floats)
 def test_a_header_fits_its_page(opened: Open, vectors: Floats, tmp_path: Path) -> None:
     settled(opened(), vectors[0])
     assert len((tmp_path / "index.faiss").read_bytes()[:PAGE].rstrip()) < PAGE // 2
+
+
+def test_a_file_of_another_quantizer_is_not_taken(tmp_path: Path) -> None:
+    file = IndexFile(tmp_path / "index.faiss")
+    cells = Cells(Form(clustered(4, D, seed=1), np.array([-1, 2], np.float32), trained=9))
+    cells.add(np.arange(1, 10), clustered(9, D, seed=2))
+    assert file.write(cells, Mark(1), {}, lambda: nullcontext(True))
+    assert file.read(lambda stored: True) is not None
+    # A range for each component, which is what such a file held once.
+    cells.form = replace(cells.form, scale=np.ones(2 * D, np.float32))
+    assert file.write(cells, Mark(1), {}, lambda: nullcontext(True))
+    assert file.read(lambda stored: True) is None
