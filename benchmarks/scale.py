@@ -18,12 +18,12 @@ find 93 % of the true ten nearest (95 %). Tokens are made up too, one a word in 
 two words in different texts is 0.14 (0.11), in one text 0.37 (0.34), of one word in different texts 0.92
 (0.83 for rare words), of a word and its best match in another text 0.35 (0.40).
 
-All rows of one size are timed in turns on the same questions, by the clock and by the computing of their
-thread: on a busy machine the one is mostly waiting for a core. "exact" is FAISS's flat index over all
-vectors, "words alone" ranks all words of the question with FTS5; both fetch the texts of their ten answers. A
-row of recall is `MemoryStore.recall` as a turn of the engine calls it, word by word and with what was said
-around, less the encoder; "at two speeds" is `recollect`, as the specialist of the memory calls it; in one
-more row the default model reads each question.
+All rows of one size are timed in turns on the same questions, in an order drawn for each, by the clock and by
+the computing of their thread: on a busy machine the one is mostly waiting for a core. "exact" is FAISS's flat
+index over all vectors, "words alone" ranks all words of the question with FTS5; both fetch the texts of their
+ten answers. A row of recall is `MemoryStore.recall` as a turn of the engine calls it, word by word and with
+what was said around, less the encoder; "at two speeds" is `recollect`, as the specialist of the memory calls
+it; in one more row the default model reads each question.
 """
 
 from __future__ import annotations
@@ -304,12 +304,13 @@ def recall_of_index(
 def timed(
     calls: Mapping[str, Callable[[str], object]], questions: Sequence[str], encoder: CheapEncoder
 ) -> dict[str, Marks]:
-    """What each call takes less the cheap encoder. The calls take turns, so that a busy moment meets all."""
+    """What each call takes less the cheap encoder. The calls take turns, so that a busy moment meets all, in
+    an order drawn for each question: one that reads all vectors leaves nothing in the caches for the next."""
     marks: dict[str, Marks] = {name: [] for name in calls}
     for call in calls.values():
         call(questions[0])
     for question in questions:
-        for name, call in calls.items():
+        for name, call in random.sample(list(calls.items()), len(calls)):
             encoder.spent = np.zeros(2)
             began = now()
             call(question)

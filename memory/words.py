@@ -49,9 +49,11 @@ def scored_by_words(
         f"SELECT rowid, {score} FROM words WHERE words MATCH ? ORDER BY {order}", (expression,)
     )
     kept: list[tuple[int, float]] = []
-    while len(kept) < depth and (found := matching.fetchmany(4 * depth)):
+    piece = depth + depth // 2
+    while len(kept) < depth and (found := matching.fetchmany(piece)):
         fitting = _fitting(connection, [row for row, _ in found], where, values)
         kept += [(row, value) for row, value in found if row in fitting]
+        piece *= 2
     matching.close()
     return kept[:depth]
 

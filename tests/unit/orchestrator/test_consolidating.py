@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 from memory.records import Record
 from memory.store import MemoryStore
 from orchestrator.cli import memory
+from orchestrator.consolidating import CLOSING, Consolidating
 from orchestrator.engine import Orchestrator
 from specialists.fakes import Gated, card, words
+from tests.unit.orchestrator import virtual
 from tests.unit.orchestrator.conftest import Open
 
 
@@ -37,14 +39,17 @@ async def test_what_the_person_stated_is_a_fact_after_the_turn(open_engine: Open
         assert session.name == "s"
 
 
-async def test_closing_does_not_wait_for_what_is_left(open_engine: Open) -> None:
-    async with open_engine() as orchestrator:
-        orchestrator.store.remember(
-            [Record(f"I visited town {n}", "text", "user", "old", n + 1) for n in range(3000)]
-        )
-        await say(orchestrator, "We moved to Leipzig.")
-    with MemoryStore.open(orchestrator.store.path, None) as store:
-        assert store.unconsolidated()["fact"] > 0
+def test_closing_does_not_wait_for_what_is_left() -> None:
+    async def main() -> float:
+        clock = asyncio.get_running_loop().time
+        consolidating = Consolidating(None)  # type: ignore[arg-type]
+        endless = asyncio.create_task(asyncio.Event().wait())
+        began = clock()
+        await consolidating.finish([endless])  # type: ignore[list-item]
+        endless.cancel()
+        return clock() - began
+
+    assert virtual.run(main()) == pytest.approx(CLOSING)
 
 
 async def test_a_new_turn_has_the_processor_to_itself(open_engine: Open) -> None:
