@@ -17,13 +17,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from memory import schema
+from memory import handles, schema, slack
 from specialists.errors import BadInput, Ours, Unavailable
 
 _OUR_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process's transaction."""
+
+WIPE_BYTES = 64 << 20
+"""Of the file that are wiped while nobody else may write: about a tenth of a second."""
+WIPE_TRIES = 20
 
 
 class Database:
@@ -43,7 +47,7 @@ class Database:
                 with _alone(path):
                     schema.prepare(self._writer, path)
             except BaseException:
-                self._writer.close()
+                self._disconnect(self._writer)
                 raise
 
     @property
@@ -56,10 +60,10 @@ class Database:
             if self._closed:
                 return
             self._closed = True
-            self._writer.close()
+            self._disconnect(self._writer)
         with suppress(queue.Empty):
             while True:
-                self._idle.get_nowait().close()
+                self._disconnect(self._idle.get_nowait())
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -91,7 +95,7 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 if self._closed:
-                    connection.close()
+                    self._disconnect(connection)
                 else:
                     self._idle.put(connection)
 
@@ -135,11 +139,45 @@ class Database:
         return not busy
 
     def scrub(self) -> bool:
-        """Rewrite the word index, where deleted words stay until then, and empty the journal; whether the
-        latter was possible. Takes seconds for a million records."""
+        """Rewrite the word index, where deleted words stay until then, and zero what the pages do not use,
+        and the journal; whether all of that was possible. Takes seconds for a million records."""
         with self.write() as connection:
             connection.execute("INSERT INTO words(words) VALUES ('optimize')")
-        return self.empty_journal()
+        at = 0
+        while True:
+            stopped = self._wipe(at)
+            if stopped is None:
+                return False
+            if not stopped:
+                return self.empty_journal()
+            at = stopped
+
+    def _wipe(self, start: int) -> int | None:
+        """Zero what some pages do not use; the place where to go on, 0 at the end, None where others read
+        or write all the time."""
+        journal = Path(f"{self.path}-wal")
+        for _ in range(WIPE_TRIES):
+            if not self.empty_journal():
+                return None
+            with self._write_lock, self._explained():
+                connection = self._connect()
+                try:
+                    connection.execute("BEGIN IMMEDIATE")
+                    if journal.exists() and journal.stat().st_size:
+                        continue  # somebody wrote just now
+                    try:
+                        with handles.opened(self.path) as file:
+                            stopped = slack.wipe(file, start, WIPE_BYTES)
+                    except OSError as error:
+                        raise _unusable(f"its pages cannot be wiped: {error}", self.path) from error
+                    # A commit makes all connections forget the pages that they read before. This one has read
+                    # none but those of the schema.
+                    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+                    connection.execute("COMMIT")
+                    return stopped
+                finally:
+                    self._disconnect(connection)
+        return None
 
     def _note(self) -> None:
         try:
@@ -169,12 +207,21 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         # Transactions are ours to begin and end (isolation_level None); the lock and the pool hand a
         # connection to one thread at a time, so the check for the creating thread is off.
-        connection = sqlite3.connect(
-            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        handles.connecting(self.path)
+        try:
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except BaseException:
+            handles.disconnected(self.path)
+            raise
         for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
         return connection
+
+    def _disconnect(self, connection: sqlite3.Connection) -> None:
+        connection.close()
+        handles.disconnected(self.path)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -12,13 +12,14 @@ import json
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memory import fts, redaction
+from memory import fts, handles, redaction
 from memory.blobs import BlobStore
 from memory.database import Database
 from memory.forgetting import Extent
@@ -211,32 +212,23 @@ class Needles:
         return found
 
 
-_held: dict[tuple[int, int], int] = {}
-"""Open files of databases, by device and inode."""
-
-
 def _chunks(path: Path) -> Iterator[bytes]:
-    """The content of a file; nothing of one that is gone.
-
-    A database's files are opened once and never closed: when a process closes any handle of such a file, the
-    system takes away all locks that SQLite holds on it, and another process could write in between.
-    """
+    """The content of a file; nothing of one that is gone."""
+    opened = handles.opened if path.name.startswith("memory.db") else _opened
     try:
-        if not path.name.startswith("memory.db"):
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    yield chunk
-            return
-        status = path.stat()
-        key = (status.st_dev, status.st_ino)
-        if key not in _held:
-            _held[key] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with opened(path) as descriptor:
+            at = 0
+            while chunk := os.pread(descriptor, _CHUNK, at):
+                at += len(chunk)
+                yield chunk
     except FileNotFoundError:
         return
-    at = 0
-    while chunk := os.pread(_held[key], _CHUNK, at):
-        at += len(chunk)
-        yield chunk
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    with path.open("rb") as file:
+        yield file.fileno()
 
 
 def _runs(data: bytes) -> Iterator[bytes]:

@@ -155,7 +155,10 @@ def judge(recording: Recording, trial: Trial, recogniser: Recogniser) -> None:
     first, rate = trial.cut_in.first, recording.rate
     turn = max(e.turn for e in recording.of(FloorChanged) if e.reason == "reply_audio" and e.at < first)
     reply = next((one for one in recording.replies if one.turn == turn), None)
-    tracks = recording.tracks(reply, trial.asked.last, first + LATEST + 8.0) if reply else []
+    # A reply may repeat the one before word by word, so what sounds after it began is not this one any more.
+    starts = [e.at for e in recording.of(FloorChanged) if e.reason == "reply_audio" and e.at > first]
+    until = min([first + LATEST + 8.0, *starts])
+    tracks = recording.tracks(reply, trial.asked.last, until) if reply else []
     heard = audible(recording.played, rate)
     if reply is None or not tracks or not np.any((heard > first - SOUNDING) & (heard < first)):
         return

@@ -50,7 +50,7 @@ def _set(words: str) -> frozenset[str]:
 _HUM = re.compile(r"(?:m{2,}|e*h*m+|mh+|[ua]+h+m*|u+m+|[oe]+h+)(?:-?(?:h*m+|h*u+h+|h+a+h*|u+h+))*")
 _LISTENING = _set(
     "yeah yea yep yes yup right okay ok sure good great nice cool wow really exactly indeed true fine "
-    "alright absolutely interesting see understand definitely totally certainly huh ha haha hmm gotcha"
+    "alright absolutely interesting see understand definitely totally certainly huh ha haha hmm gotcha whoa"
 )
 _LISTENS = re.compile(
     r"\b(?:go (?:on|ahead)|carry on|keep going|continue|of course|got it|i get it|makes sense|tell me more"
@@ -60,12 +60,17 @@ _LISTENS = re.compile(
 _FILLERS = _set("i it that that's is all very so oh ah well the you and then please just my")
 """May stand beside the words above, as in "I see" or "that's right"; alone they decide nothing."""
 _STOP = _set(
-    "stop wait no nope quiet enough cancel halt pause shut silence hush shush never hold excuse sorry"
+    "stop wait no nope quiet enough cancel halt pause shut silence hush shush never hold excuse sorry moment"
 )
 """Any of these makes it an interruption."""
 _STOP_ONLY = _STOP - {"sorry", "excuse", "never", "no", "nope"} | _set(
     "it that's be up please on a now the there talking speaking moment second okay ok just thanks thank you"
 )
+_ASKS = _set(
+    "please hello hey pardon what who where when why how which actually listen louder slower faster repeat "
+    "again next back help"
+)
+"""Short words with which somebody takes the floor, if they were heard clearly."""
 
 
 def plain_words(text: str) -> list[str]:
@@ -106,9 +111,14 @@ class LocalDetector:
     SETTLED = 0.8
     """Seconds of voice before which words that go on may still become others: "oh" is heard before "okay". It
     costs nothing, as the assistant is silent by then."""
-    UNCLEAR = (0.8, 0.41)
-    """Seconds of voice and score below which words are taken for a misheard hum: recognition always finds
-    some word. Measured with Whisper tiny: hums score 0.34 to 0.55, short words 0.48 to 0.84."""
+    BRIEF = 1.0
+    """Seconds of voice below which words may be a misheard hum or sign of listening: recognition always finds
+    some word, as "chair" for "sure" and "bye" for "ah"."""
+    CLEAR = 0.8
+    """Score from which words are what was said, however brief."""
+    UNCLEAR = 0.48
+    """Score below which several brief words are none. Measured with Whisper tiny: hums score 0.34 to 0.55, short
+    requests 0.43 to 0.97."""
     FAINT = -50.0
     """dB of full scale below which a voice is taken to be somebody else's, far away."""
 
@@ -133,7 +143,15 @@ class LocalDetector:
             return Verdict.BACKCHANNEL if overlap.ended else Verdict.UNDECIDED
         if not overlap.ended and overlap.voiced < self.SETTLED:
             return Verdict.UNDECIDED
-        seconds, score = self.UNCLEAR
-        if overlap.voiced < seconds and overlap.score < score:
+        if self._may_be_misheard(words, overlap):
             return Verdict.BACKCHANNEL if overlap.ended else Verdict.UNDECIDED
         return Verdict.INTERRUPTION
+
+    def _may_be_misheard(self, words: list[str], overlap: Overlap) -> bool:
+        """Whether these words may be a hum or a sign of listening that was taken for something else."""
+        if overlap.voiced >= self.BRIEF or overlap.score >= self.CLEAR:
+            return False
+        asks = not _ASKS.isdisjoint(words)
+        if len(words) == 1 or (len(words) <= 3 and not _LISTENING.isdisjoint(words)):
+            return not asks or overlap.score < self.UNCLEAR
+        return overlap.score < self.UNCLEAR and "please" not in words
