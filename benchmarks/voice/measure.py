@@ -77,7 +77,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """When a voice became soft. `sharp` when it was loud right before, so that the time is exact."""
+    """When a voice was last heard to be loud. `sharp` when it became soft right then; else it had paused by
+    itself, and was soft or gone when it would have gone on."""
 
     at: float
     sharp: bool
@@ -118,10 +119,14 @@ class Track:
     def below(self, gain: float, since: float) -> Below | None:
         """When, from `since` on, the voice is first played with no more than `gain`, or not at all.
 
-        None when that never happens. Where the piece itself is silent, that is only known at the next block
-        which is not: then `at` is the later bound.
+        None when that never happens.
         """
         expected, loud_until = None, since
+
+        def heard(place: float) -> Below:
+            sharp = place - loud_until < SHORT
+            return Below(place if sharp else loud_until, sharp)
+
         for block in self.blocks:
             due = block.at if expected is None else expected
             expected = block.at + self.size
@@ -129,16 +134,15 @@ class Track:
                 loud_until = since if self.loud[block.index] else loud_until
                 continue
             if block.at - due > 0.05 * self.rate:  # more than a block that the machine had no time for
-                return Below(due / self.rate, due / self.rate - loud_until < SHORT)
+                return heard(due / self.rate)
             if block.gain <= gain:
-                return Below(block.at / self.rate, block.at / self.rate - loud_until < SHORT)
+                return heard(block.at / self.rate)
             if self.loud[block.index]:
                 loud_until = (block.at + self.size) / self.rate
         rest = np.flatnonzero(self.loud[self.blocks[-1].index + 1 :])
         if not len(rest):
             return None
-        at = self.end + float(rest[0]) * self.size / self.rate
-        return Below(at, at - loud_until < SHORT)
+        return heard(self.end + float(rest[0]) * self.size / self.rate)
 
 
 def track(played: Samples, piece: Samples, rate: int, since: float, until: float = 1e6) -> Track | None:

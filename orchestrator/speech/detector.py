@@ -117,8 +117,8 @@ class LocalDetector:
     CLEAR = 0.8
     """Score from which words are what was said, however brief."""
     UNCLEAR = 0.48
-    """Score below which several brief words are none. Measured with Whisper tiny: hums score 0.34 to 0.55, short
-    requests 0.43 to 0.97."""
+    """Score below which several brief words are none. Measured with Whisper tiny: hums score 0.34 to 0.55,
+    short requests 0.43 to 0.97."""
     FAINT = -50.0
     """dB of full scale below which a voice is taken to be somebody else's, far away."""
 

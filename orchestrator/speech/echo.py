@@ -106,7 +106,7 @@ class Loudspeaker:
         self._resampler = soxr.ResampleStream(rate, MICROPHONE_RATE, 1, "float32", quality="LQ")
         self._lock = threading.Lock()
         self._path = EchoPath()
-        self._silent = 0  # samples since the loudspeaker was last to be heard
+        self._silent = MICROPHONE_RATE  # samples since the loudspeaker was last to be heard
         self._played: Samples = np.zeros(RESERVE, np.float32)
         self._powers: deque[tuple[float, float]] = deque(maxlen=round(REMEMBERED_SECONDS / FRAME_SECONDS))
         """Of each frame: how strong it was heard, and what is left of it."""
@@ -126,15 +126,20 @@ class Loudspeaker:
             return frame
         played = self._taken(len(frame))
         self._silent = 0 if np.abs(played).max() > AUDIBLE else self._silent + len(played)
-        if self._silent > ECHO_SECONDS * MICROPHONE_RATE:
-            clean = frame
-        else:
+        clean = frame
+        if self._silent <= ECHO_SECONDS * MICROPHONE_RATE:
             self._path.feed(frame, played)
             cancelled = _cancelled(self._canceller, frame, played)
             # Where there is no echo to learn from, a canceller takes away who speaks over the loudspeaker.
             clean = cancelled if self._path.open else frame
         self._powers.append((float(np.mean(np.square(frame))), float(np.mean(np.square(clean)))))
         return clean
+
+    @property
+    def cancels(self) -> bool:
+        """Whether an echo is being taken out of what is heard."""
+        audible = self._silent <= ECHO_SECONDS * MICROPHONE_RATE
+        return self._canceller is not None and audible and self._path.open
 
     def mostly_echo(self, seconds: float) -> bool:
         """Whether what was heard in the last `seconds` may have been the loudspeaker; True if unknown."""

@@ -9,13 +9,15 @@ from orchestrator.speech.ears import Samples
 from orchestrator.speech.unfinished import is_unfinished
 
 QUESTION = 0.8
+SHORT_QUESTION = 1.4
 STATEMENT = 2.0
 UNFINISHED = 2.8
-"""What the wait is multiplied by: after a whole question; after what may be a whole sentence, as recognition
-ends "Tell me a story" with a full stop whether or not "about a lighthouse" follows; after half of one. The
-reply is prepared meanwhile, so a wait costs no more than itself."""
+"""What the wait is multiplied by: after a whole question; after a short one, as "What do you think" may go on
+with "about it"; after what may be a whole sentence, as recognition ends "Tell me a story" with a full stop
+whether or not "about a lighthouse" follows; after half of one. The reply is prepared meanwhile, so a wait
+costs no more than itself."""
 FEW = 5
-"""Words in which an answer or thanks is all there is."""
+"""Words in which an answer or thanks is all there is, and a question may be the half of one."""
 AFTER_STOP = 1.0
 """Seconds: after "stop" nobody waits for an answer, but a new request often follows."""
 GOES_ON = 0.5
@@ -48,7 +50,7 @@ def patience(text: str, base: float, complete: float | None = None) -> float:
     if is_unfinished(said) or (complete is not None and complete < GOES_ON):
         return base * UNFINISHED
     if said.endswith("?"):
-        return base * QUESTION if len(words) >= FEW - 1 else base
+        return base * (QUESTION if len(words) > FEW else SHORT_QUESTION if len(words) > 2 else 1.0)
     return base if _is_answer(words) else base * STATEMENT
 
 
@@ -62,7 +64,7 @@ _ANSWERS = frozenset(
 
 def _is_answer(words: list[str]) -> bool:
     """Whether few words are all there is: an answer, thanks, a greeting."""
-    return len(words) <= FEW and (words[0] in _ANSWERS or words[-1] in _ANSWERS)
+    return len(words) <= FEW and words[0] != "please" and (words[0] in _ANSWERS or words[-1] in _ANSWERS)
 
 
 def joined(before: str, text: str) -> str:

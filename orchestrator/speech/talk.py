@@ -201,7 +201,9 @@ class Conversation:
             async for frame in heard:
                 self._now += len(frame) / RATE
                 self._power = max(float(np.mean(np.square(frame))), METER_DECAY * self._power)
-                self._hear(self._loudspeaker.heard(frame))
+                cleaned = self._loudspeaker.heard(frame)
+                self._listener.ears.cancelled = self._loudspeaker.cancels
+                self._hear(cleaned)
                 if not self._device.exhausted:
                     continue
                 exhausted_at = self._now if exhausted_at is None else exhausted_at

@@ -18,7 +18,7 @@ def is_unfinished(said: str) -> bool:
     if said.endswith((",", "-", "–", "…", "...", ":", ";")) or _lacks_its_mark(said, words):
         return True
     if said.endswith("?"):
-        return words[-1] in _NO_QUESTION_ENDS or (words[-1] == "to" and words[0] not in _QUESTION_WORDS)
+        return words[-1] in _NO_QUESTION_ENDS or _wants_an_object(words)
     return (
         _dangles(words)
         or _OPENING.fullmatch(" ".join(words)) is not None
@@ -39,6 +39,9 @@ _NO_QUESTION_ENDS = _set(
     """
 )
 _QUESTION_WORDS = _set("who what where which whom")
+_WH = _QUESTION_WORDS | _set("who's what's where's")
+_COPULAS = _set("is was")
+_HOW_DO_YOU = [["how", "do", "you"], ["what", "do", "you"], ["how", "would", "you"], ["how", "do", "i"]]
 _ENDS_NOTHING = (
     _NO_QUESTION_ENDS
     | _QUESTION_WORDS
@@ -50,19 +53,36 @@ _ENDS_NOTHING = (
         onto she she'd she'll she's shouldn't since some such that's there's these they they'd they'll
         they've those though to toward towards uh uhm um under unless until upon was wasn't we we'd we'll
         we've were weren't what's when where's whereas while who's whose will with without won't wouldn't
-        you'd you'll you've
+        means you'd you'll you've
         """
     )
 )
 """Words that hardly any sentence ends with, and hardly any question."""
 
+_NEEDS_A_NOUN = _set("at for from of with to into about by")
+_TAKES_THAT = _set("true sure me him her us them you possible likely certain")
+_TAKES_AN_OBJECT = _set("call spell pronounce means mean translate")
+
 _PARTICLES = _set("in on off over up down through around along across after behind inside outside")
 _BEFORE_PARTICLE = _set("it them this that these those me him her us go come carry keep hold move sign log")
 """ "Turn it on" is done, "put it in the" is not: so is what ends with the first after the second."""
 
+_TELLS = _set("tell ask remind")
+_LIKE_YOU = ("like you", "want you", "need you", "ask you", "remind me", "tell me", "allow me")
 _BEFORE_THAT = _set(
     "said say says me is was know think so told believe hope means mean sure thought such heard"
 )
+
+
+def _wants_an_object(words: list[str]) -> bool:
+    """Whether a question ends where what it asks about would follow: "Could you look at", "Is it true that",
+    "How do you spell"."""
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    if last in _NEEDS_A_NOUN:
+        return _WH.isdisjoint(words)
+    if last == "that":
+        return before in _TAKES_THAT or before in _BEFORE_THAT - _COPULAS
+    return last in _TAKES_AN_OBJECT and "that" not in words and words[:3] in _HOW_DO_YOU
 
 
 def _lacks_its_mark(said: str, words: list[str]) -> bool:
@@ -76,7 +96,11 @@ def _dangles(words: list[str]) -> bool:
     if last in _PARTICLES:
         return before not in _BEFORE_PARTICLE and len(words) > 2
     if last == "that":
-        return before in _BEFORE_THAT and len(words) > 2
+        return len(words) > 2 and (before in _BEFORE_THAT | _TAKES_THAT or words[0] in _TELLS)
+    if last in ("too", "two"):  # which sound like "to"
+        return " ".join(words[-3:-1]) in _LIKE_YOU
+    if last == "forward":
+        return before == "looking"
     if last == "so":
         return before not in ("think", "hope", "guess", "believe", "not", "do", "and")
     return last in _ENDS_NOTHING

@@ -79,6 +79,14 @@ def test_a_soft_window_does_not_end_speech_and_a_short_gap_is_no_pause() -> None
     assert ears.voiced_samples == 4 * WINDOW
 
 
+def test_behind_a_canceller_less_is_a_voice() -> None:
+    ears = scripted(0.25, 0.25, 0.16, 0.1)
+    ears.cancelled = True
+    assert [b for _, b in listen(ears, windows(4))] == [Boundary.STARTED]
+    assert ears.voiced_samples == 3 * WINDOW
+    assert listen(scripted(0.25, 0.25, 0.16, 0.1), windows(4)) == []
+
+
 def test_a_pause_and_speech_after_it_belong_to_one_utterance() -> None:
     ears = scripted(0.9, 0.9, *[0.0] * 6, 0.38, 0.9)
     boundaries = [b for _, b in listen(ears, windows(10))]

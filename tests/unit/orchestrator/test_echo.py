@@ -107,7 +107,10 @@ def test_who_speaks_where_nothing_echoes_is_left_alone(noise: float) -> None:
     person = np.zeros(8 * MICROPHONE_RATE, np.float32)
     person[4 * MICROPHONE_RATE : 6 * MICROPHONE_RATE] = murmur(2.0, MICROPHONE_RATE, seed=5)
     person += np.asarray(noise * np.random.default_rng(3).standard_normal(len(person)), np.float32)
-    left = listen(Loudspeaker(Plays(played), RATE, WebRtcCanceller()), person)
+    loudspeaker = Loudspeaker(Plays(played), RATE, WebRtcCanceller())
+    assert not loudspeaker.cancels
+    left = listen(loudspeaker, person)
+    assert not loudspeaker.cancels
     settled = slice(2 * MICROPHONE_RATE, None)
     np.testing.assert_array_equal(left[settled], person[: len(left)][settled])
 
@@ -118,6 +121,7 @@ def test_it_knows_an_echo_from_a_person() -> None:
     loudspeaker = Loudspeaker(Plays(played), RATE, WebRtcCanceller())
     listen(loudspeaker, echo[: 3 * MICROPHONE_RATE])
     assert loudspeaker.mostly_echo(1.0)
+    assert loudspeaker.cancels
     person = murmur(1.0, MICROPHONE_RATE, seed=5)
     listen(loudspeaker, echo[3 * MICROPHONE_RATE : 4 * MICROPHONE_RATE] + person)
     assert not loudspeaker.mostly_echo(1.0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.speech.endpoint import AFTER_STOP, QUESTION, STATEMENT, UNFINISHED, patience
+from orchestrator.speech.endpoint import AFTER_STOP, QUESTION, SHORT_QUESTION, STATEMENT, UNFINISHED, patience
 from orchestrator.speech.unfinished import is_unfinished
 
 BASE = 0.6
@@ -17,14 +17,17 @@ UNFINISHED_TEXTS = [
     "I wanted to ask.", "If you have the time.", "When the train arrives,", "He said that.",
     "My number is 041.", "The code is four eight", "Call 555-1234", "I need bread, milk.",
     "We went to Rome. Florence.", "Put it in", "Bread and", "The picture of the cat", "Can you",
-    "Remind me", "My name is", "Because I was late.",
+    "Remind me", "My name is", "Because I was late.", "Is it true that?", "Could you tell me that?",
+    "How do you spell?", "I need a word that means.", "Tell my brother that.", "I'd like you too.",
+    "I am looking forward.", "Can you have a look at?",
 ]  # fmt: skip
 FINISHED_TEXTS = [
     "What is the capital of France?", "Thank you very much.", "Turn it on.", "Stop that.", "I think so.",
     "Yes, please.", "No, the other one.", "What is that?", "Who are you talking to?", "Tell me a story.",
     "When does the train leave?", "If it rains, we stay at home.", "Set a timer for ten minutes.",
     "What is two plus two?", "I need bread, milk and eggs.", "It is what it is, thanks.", "Come in.",
-    "Hello.", "Before we go we have to eat.", "wait for me", "Cats",
+    "Hello.", "Before we go we have to eat.", "wait for me", "Cats", "What are you looking at?",
+    "How do you spell that?", "What do you think about that?", "I like that.", "Me too.", "Who was that?",
 ]  # fmt: skip
 
 
@@ -43,7 +46,8 @@ def test_what_may_be_all_is_not_waited_for_long(said: str) -> None:
 def test_a_question_ends_sooner_than_what_may_go_on() -> None:
     assert patience("Tell me a story.", BASE) == BASE * STATEMENT
     assert patience("Tell me a story about a lighthouse.", BASE) == BASE * STATEMENT
-    assert patience("What time is it?", BASE) == BASE * QUESTION
+    assert patience("What is the time in Tokyo?", BASE) == BASE * QUESTION
+    assert patience("What do you think?", BASE) == BASE * SHORT_QUESTION
     assert patience("Really?", BASE) == BASE
     for answer in ("Thank you very much.", "Yes, please.", "No, the other one.", "Never mind."):
         assert patience(answer, BASE) == BASE

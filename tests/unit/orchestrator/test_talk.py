@@ -310,7 +310,7 @@ def test_a_bare_stop_is_obeyed_and_answered_with_silence(talk: Talk, remark: np.
 def test_who_goes_on_speaking_before_the_reply_is_not_talked_over(talk: Talk, story: np.ndarray) -> None:
     """The first pause was taken for the end; the answer comes while the person speaks again."""
     word, rest = story[round(9.3 * RATE) : round(10.4 * RATE)], story[round(10.6 * RATE) :]
-    asked = np.concatenate([word, np.zeros(RATE // 2), rest])
+    asked = np.concatenate([word, np.zeros(RATE), rest])
     actor = Actor([(("Why?", 1.0),), (("Five.", 1.0),)], thinks=0.5)
     done = talk(asked, actor, Hears("Is that all?", "What time is it?", seconds=0.1))
     # Nothing was heard of the answer to the first half, so both are one request.
