@@ -149,7 +149,7 @@ class Orchestrator:
             memory=self.store,
             blobs=self.blobs,
             door=self._door,
-            clock=time.perf_counter,
+            clock=asyncio.get_running_loop().time,
             observe=self.telemetry.take if self.telemetry is not None else lambda event: None,
         )
         self._graph = TurnGraph()

@@ -1,12 +1,12 @@
 """The end of a turn: how often a pause to think is taken for it, and how long is waited after it.
 
-Four sets of utterances. Three are parts of `benchmarks/data/turn-ends.jsonl`, in Piper voices: the rules were
-written by two of them ("develop", then "final" as well), the third came from another hand after that and was
-measured once ("fresh"). The last are the 64 pauses of the voice corpus in all of its voices, clean and with
-noise ("corpus"); its errors were looked at, too. An utterance is cut off when
+Five sets of utterances. Four are parts of `benchmarks/data/turn-ends.jsonl`, in Piper voices: the rules
+were written with what three of them showed in view ("develop", "final", "fresh"); the fourth came from
+another hand after that ("unseen"). The last are the 64 pauses of the voice corpus in all of its voices, clean
+and with noise ("corpus"), which were in view as well. An utterance is cut off when
 its turn ends inside one of its pauses. What is waited after a whole one counts from its last voiced sample.
 
-    python -m benchmarks.voice.turn_ends [--set fresh] [--detector URI]   # 10 minutes a set on two cores
+    python -m benchmarks.voice.turn_ends [--set unseen] [--detector URI]   # 10 minutes a set on two cores
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from orchestrator.speech.smart_turn import SmartTurn
 from specialists.models import ModelStore, default_folder
 from specialists.recogniser import Recogniser
 
-SETS = ("develop", "final", "fresh", "corpus")
+SETS = ("develop", "final", "fresh", "unseen", "corpus")
 DATA = Path(__file__).parents[1] / "data" / "turn-ends.jsonl"
 NOISES = ("clean", "20 dB", "10 dB")
 MOST = 0.08
@@ -49,7 +49,7 @@ def said(name: str) -> list[tuple[str, Clip, Samples | None]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--set", choices=SETS, default="fresh")
+    parser.add_argument("--set", choices=SETS, default="unseen")
     parser.add_argument("--detector", default="", help="URI of a Smart Turn model that is asked as well")
     parser.add_argument("--every", type=int, default=1, help="only every so manieth utterance")
     wanted = parser.parse_args()

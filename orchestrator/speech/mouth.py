@@ -21,8 +21,8 @@ MOST_SOUND = 16 * 2**20
 """Sound of one clause, in bytes: minutes of it at any rate."""
 
 AHEAD_SECONDS = 3.0
-"""Of sound that a spoken conversation is given before it is played: more would be made for nothing whenever
-the person interrupts."""
+"""Of sound that a spoken conversation is given before it is played, when the next clause comes: more would be
+made for nothing whenever the person interrupts."""
 PACED_SHARE = 0.5
 """In the first half of a turn's time the mouth waits for what it made to be played; later it makes haste."""
 
@@ -47,6 +47,7 @@ class Mouth:
         self._size = 0
         self._of_clause = 0
         self._seconds = 0.0
+        self._letters = 0  # that were synthesised in so many seconds
         self._sound = 0.0  # seconds of it that were made
         self._sounding_since: float | None = None
         # Here and not in the task: so it always stands before the text that is to be spoken.
@@ -75,7 +76,7 @@ class Mouth:
             words = False
             async for clause in self._written():
                 words = words or any(map(str.isalnum, clause))
-                await self._keep_pace()
+                await self._keep_pace(len(clause))
                 await self._say(clause)
             if words and not self._pieces:
                 raise SpecialistFailed("made no sound", part=step.specialist)
@@ -97,13 +98,15 @@ class Mouth:
         while (clause := await self._clauses.get()) is not None:
             yield clause
 
-    async def _keep_pace(self) -> None:
-        """Wait until what was made is about to be played, as far as time can tell."""
+    async def _keep_pace(self, letters: int) -> None:
+        """Wait until what was made is about to be played, as far as time can tell. Synthesis of the next
+        clause is taken to be as quick as it was."""
         context, since = self._context, self._sounding_since
         if not context.voice or since is None:
             return
         now = context.services.clock()
-        early = self._sound - (now - since) - AHEAD_SECONDS
+        takes = self._seconds / self._letters * letters
+        early = self._sound - (now - since) - AHEAD_SECONDS - takes
         left = context.services.config.engine.turn_seconds * PACED_SHARE - (now - context.started)
         if (wait := min(early, left)) > 0:
             await context.services.pause(wait)
@@ -129,6 +132,7 @@ class Mouth:
             retrying=lambda error: self._failed(error, "retry"),
         )
         self._seconds += clock() - began
+        self._letters += len(clause)
 
     async def _call(self, clause: str, seconds: float) -> None:
         context, step = self._context, self._step

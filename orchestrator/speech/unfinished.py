@@ -41,6 +41,9 @@ _NO_QUESTION_ENDS = _set(
 _QUESTION_WORDS = _set("who what where which whom")
 _WH = _QUESTION_WORDS | _set("who's what's where's")
 _COPULAS = _set("is was")
+_ARTICLES = _set("the a an my your his her our their this")
+_SAYS = _set("say said thought think wonder wondered guess guessed hoped")
+_SAYERS = _set("i we you he she they please to")
 _HOW_DO_YOU = [["how", "do", "you"], ["what", "do", "you"], ["how", "would", "you"], ["how", "do", "i"]]
 _ENDS_NOTHING = (
     _NO_QUESTION_ENDS
@@ -64,7 +67,10 @@ _TAKES_THAT = _set("true sure me him her us them you possible likely certain")
 _TAKES_AN_OBJECT = _set("call spell pronounce means mean translate")
 
 _PARTICLES = _set("in on off over up down through around along across after behind inside outside")
-_BEFORE_PARTICLE = _set("it them this that these those me him her us go come carry keep hold move sign log")
+_BEFORE_PARTICLE = _set(
+    "it them this that these those me him her us go come carry keep hold move sign log slow calm hurry wake"
+    " shut"
+)
 """ "Turn it on" is done, "put it in the" is not: so is what ends with the first after the second."""
 
 _TELLS = _set("tell ask remind")
@@ -81,7 +87,10 @@ def _wants_an_object(words: list[str]) -> bool:
     if last in _NEEDS_A_NOUN:
         return _WH.isdisjoint(words)
     if last == "that":
-        return before in _TAKES_THAT or before in _BEFORE_THAT - _COPULAS
+        of_a_noun = len(words) > 3 and words[-3] in _ARTICLES
+        return of_a_noun or before in _TAKES_THAT or before in _BEFORE_THAT - _COPULAS
+    if last in _PARTICLES and words[1:2] == ["you"]:
+        return before not in _BEFORE_PARTICLE
     return last in _TAKES_AN_OBJECT and "that" not in words and words[:3] in _HOW_DO_YOU
 
 
@@ -97,6 +106,8 @@ def _dangles(words: list[str]) -> bool:
         return before not in _BEFORE_PARTICLE and len(words) > 2
     if last == "that":
         return len(words) > 2 and (before in _BEFORE_THAT | _TAKES_THAT or words[0] in _TELLS)
+    if last in _SAYS:
+        return before in _SAYERS and len(words) > 4
     if last in ("too", "two"):  # which sound like "to"
         return " ".join(words[-3:-1]) in _LIKE_YOU
     if last == "forward":
