@@ -16,6 +16,7 @@ from specialists.fakes import card
 
 RATE = 8_000
 CLAUSE_SECONDS = 2.0
+SLOW = 0.55
 STORY = "".join(
     f"This is the sentence of number {word}. " for word in ["one", "two", "three", "four", "five", "six"]
 )
@@ -24,7 +25,9 @@ STORY = "".join(
 class Stage:
     """A turn on a clock that moves only when somebody waits for it."""
 
-    def __init__(self, *, voice: bool = True, turn_seconds: float = 120.0) -> None:
+    def __init__(self, *, voice: bool = True, turn_seconds: float = 120.0, a_letter: float = 0.0) -> None:
+        """Clauses take 0.1 s to synthesise; where a letter sounds so many seconds, SLOW of that."""
+        self.a_letter = a_letter
         self.now = 0.0
         self.waits: list[float] = []
         self.made: list[float] = []
@@ -69,8 +72,9 @@ class Stage:
 
     async def _speak(self, task: Task) -> AsyncIterator[Chunk]:
         self.made.append(self.now)
-        self.now += 0.1
-        pcm = b"\x01\x00" * round(CLAUSE_SECONDS * RATE)
+        seconds = self.a_letter * len(task.parts[0].text) or CLAUSE_SECONDS
+        self.now += seconds * SLOW if self.a_letter else 0.1
+        pcm = b"\x01\x00" * round(seconds * RATE)
         yield Chunk(AUDIO, text=task.parts[0].text, data=pcm, media_type=f"audio/pcm;rate={RATE}")
 
     async def _pause(self, seconds: float) -> None:
@@ -92,10 +96,21 @@ async def test_a_spoken_conversation_is_not_given_sound_long_before_it_is_played
     assert seconds >= 5 * CLAUSE_SECONDS
     began = stage.made[0] + 0.1
     for number, asked in enumerate(stage.made[1:], 1):
-        ahead = number * CLAUSE_SECONDS - (asked - began)
-        assert ahead <= AHEAD_SECONDS + 1e-6
+        ahead = number * CLAUSE_SECONDS - (asked + 0.1 - began)
+        assert ahead <= AHEAD_SECONDS + 0.1
         assert ahead > 0, "never behind"
     assert stage.waits
+
+
+async def test_a_slow_voice_is_asked_earlier_for_a_long_clause() -> None:
+    stage = Stage(a_letter=0.1)
+    await stage.spoken("One two three. " + "Four five six seven eight nine ten eleven twelve thirteen. " * 6)
+    lengths = [len(e.pcm) / 2 / RATE for e in stage.events if isinstance(e, SpeechDelta)]
+    assert max(lengths) * SLOW > AHEAD_SECONDS
+    sounding = stage.made[0] + lengths[0] * SLOW
+    for number, asked in list(enumerate(stage.made))[2:]:
+        comes = asked + lengths[number] * SLOW
+        assert comes <= sounding + sum(lengths[:number]), "a hole in the reply"
 
 
 async def test_who_reads_is_not_kept_waiting_for_the_sound() -> None:
