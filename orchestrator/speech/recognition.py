@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -72,3 +74,19 @@ async def recognise(
             chunks.append(chunk)
     scores = [chunk.score for chunk in chunks if chunk.score is not None]
     return Words("".join(chunk.text for chunk in chunks).strip(), min(scores, default=1.0))
+
+
+async def hedged(call: Callable[[], Awaitable[Words]], patience: float) -> Words:
+    """What the first of two calls answers, the second made when the first takes longer than `patience`
+    seconds; raises what it raises (Dean and Barroso, "The tail at scale", 2013)."""
+    calls = {asyncio.ensure_future(call())}
+    try:
+        done, _ = await asyncio.wait(calls, timeout=patience)
+        if not done:
+            calls.add(asyncio.ensure_future(call()))
+            done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+    finally:
+        for one in calls:
+            one.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from typing import Protocol
 
@@ -31,7 +31,7 @@ from orchestrator.speech.echo import EchoCanceller, Loudspeaker, are_own_words, 
 from orchestrator.speech.endpoint import TurnDetector, joined, patience
 from orchestrator.speech.listener import Guess, Listener
 from orchestrator.speech.playout import Playout, Share
-from orchestrator.speech.recognition import SPECIALIST, Words, hears_live, recognise
+from orchestrator.speech.recognition import SPECIALIST, Words, hears_live, hedged, recognise
 from orchestrator.speech.remarks import NOTHING_HEARD, Remark, Remarks, remark_on
 from orchestrator.speech.replies import Replies
 from orchestrator.speech.smart_turn import SmartTurn
@@ -43,6 +43,8 @@ from specialists.threads import in_thread
 
 RECOGNITION_SECONDS = 10.0
 """How long recognition may take before the person is told that it failed."""
+HUNG_SECONDS = 2.0
+"""How long recognition may take, and as long as what it hears besides, before it is asked a second time."""
 WORDS_AFTER = 0.8
 """Seconds of voice over the assistant after which words are wanted even without a pause."""
 CLICK_SECONDS = 0.1
@@ -331,8 +333,11 @@ class Conversation:
             self._transcript(guess.text, final=False, confirmed=guess.confirmed)
 
     async def _recognise(self, samples: Samples) -> Words:
-        task = f"hear-{self._session.name}-{next(self._recognitions)}"
-        return await recognise(self._runtime, task, samples, RATE, RECOGNITION_SECONDS)
+        def call() -> Coroutine[object, object, Words]:
+            task = f"hear-{self._session.name}-{next(self._recognitions)}"
+            return recognise(self._runtime, task, samples, RATE, RECOGNITION_SECONDS)
+
+        return await hedged(call, HUNG_SECONDS + len(samples) / RATE)
 
     async def _judge_end(self, samples: Samples, text: str) -> float:
         assert self._turn_detector is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,22 @@ class Hears(Specialist):
         if isinstance(line, Exception):
             raise line
         yield Chunk(TEXT, line)
+
+
+class HangsOnce(Hears):
+    """Its first call never ends."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines, seconds=0.1)
+        self._calls = 0
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        self._calls += 1
+        if self._calls == 1:
+            await asyncio.Event().wait()
+        async with aclosing(super().run(task)) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                yield chunk
 
 
 @dataclass
@@ -351,6 +368,13 @@ def test_a_recogniser_that_hangs_is_given_up(talk: Talk, question: np.ndarray) -
     (failed,) = done.actor.of(Failed)
     assert failed.code == "deadline_exceeded" and failed.part == "asr"
     assert len(done.sound) / done.rate < 20 and done.sounds()
+
+
+def test_a_recogniser_that_hangs_once_is_asked_again(talk: Talk, question: np.ndarray) -> None:
+    actor = Actor([(("Paris.", 1.0),)])
+    done = talk(question, actor, HangsOnce("What is the capital of France?"))
+    assert actor.of(Failed) == [] and [text for text, _ in actor.sent] == ["What is the capital of France?"]
+    assert done.sounds()[0] < 10.0
 
 
 def test_a_turn_that_fails_is_said(talk: Talk, question: np.ndarray) -> None:
