@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from memory.time_phrases import EARLIEST
+from memory.dates import EARLIEST
 from memory.when import Beside, When, beside, when
 
 DATA = Path(__file__).parent / "data" / "when.jsonl"

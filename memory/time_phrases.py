@@ -12,9 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-DAY = timedelta(days=1)
-EARLIEST = datetime(1900, 1, 1)
-"""Where a stretch without a beginning begins."""
+from memory.dates import (
+    DAY,
+    Seen,
+    Span,
+    celebrated,
+    midnight,
+    nearest_year,
+    shifted,
+    whole_days,
+    whole_months,
+)
 
 _NUMBERS = tuple(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()  # noqa: SIM905
@@ -54,31 +62,6 @@ _FUTURE = re.compile(
     r" (?=(?:the )?\d|(?:mon|tues|wednes|thurs|fri|satur|sun)day))\b",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of time, its end not in it, and how sure (0 to 1) it is that the phrase means this one."""
-
-    start: datetime
-    end: datetime
-    sure: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """From where a phrase is read: the moment, and whether the sentence speaks of what is to come."""
-
-    now: datetime
-    ahead: bool = False
-
-    @property
-    def today(self) -> datetime:
-        return self.now.replace(hour=0, minute=0, second=0, microsecond=0)
-
-    @property
-    def monday(self) -> datetime:
-        return self.today - DAY * self.today.weekday()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +106,6 @@ def phrases(text: str, seen: Seen) -> list[Phrase]:
 # Whole days
 
 
-def _whole_days(start: datetime, days: int = 1, sure: float = 1.0) -> Span:
-    return Span(start, start + DAY * days, sure)
-
-
 def _near_day(match: re.Match[str], seen: Seen) -> Span:
     words = " ".join(match[0].casefold().split())
     away = {"today": 0, "yesterday": -1, "tomorrow": 1}.get(words.split()[-1], 0)
@@ -136,11 +115,11 @@ def _near_day(match: re.Match[str], seen: Seen) -> Span:
         away += 1
     if words.startswith("earlier"):
         return Span(seen.today, max(seen.now, seen.today + timedelta(minutes=1)))
-    return _whole_days(seen.today + DAY * away)
+    return whole_days(seen.today + DAY * away)
 
 
 def _iso(match: re.Match[str], _: Seen) -> Span:
-    return _whole_days(datetime(int(match["year"]), int(match["m"]), int(match["d"])))
+    return whole_days(datetime(int(match["year"]), int(match["m"]), int(match["d"])))
 
 
 def _numbers(match: re.Match[str], seen: Seen) -> Span:
@@ -151,15 +130,15 @@ def _numbers(match: re.Match[str], seen: Seen) -> Span:
     if month > 12:
         day, month = month, day
     unsure = match["mark"] == "/" and day <= 12 and day != month
-    return _whole_days(datetime(year, month, day), sure=0.5 if unsure else 1.0)
+    return whole_days(datetime(year, month, day), sure=0.5 if unsure else 1.0)
 
 
 def _date(match: re.Match[str], seen: Seen) -> Span:
     month, day = _month_of(match["month"]), int(match["day"])
     if match["year"]:
-        return _whole_days(datetime(int(match["year"]), month, day))
-    year = _nearest_year(seen, lambda year: datetime(year, month, day))
-    return _whole_days(datetime(year, month, day), sure=0.95)
+        return whole_days(datetime(int(match["year"]), month, day))
+    year = nearest_year(seen, lambda year: datetime(year, month, day))
+    return whole_days(datetime(year, month, day), sure=0.95)
 
 
 def _weekday(match: re.Match[str], seen: Seen) -> Span | None:
@@ -170,16 +149,16 @@ def _weekday(match: re.Match[str], seen: Seen) -> Span | None:
     this = seen.monday + DAY * number
     if "of" in match.groupdict() and match["of"]:
         weeks = {"last": -1, "next": 1, "this": 0}[match["of"].casefold()]
-        return _whole_days(this + DAY * 7 * weeks)
+        return whole_days(this + DAY * 7 * weeks)
     if which == "this":
-        return _whole_days(this, sure=0.8)
+        return whole_days(this, sure=0.8)
     if which in ("next", "coming"):
         day = this if this > seen.today else this + DAY * 7
         return Span(day, day + DAY, 0.7)
     before = this if this < seen.today else this - DAY * 7
     if not which and seen.ahead:
-        return _whole_days(before + DAY * 7, sure=0.8)
-    return _whole_days(before, sure=0.9)
+        return whole_days(before + DAY * 7, sure=0.8)
+    return whole_days(before, sure=0.9)
 
 
 def _weekdays_ago(match: re.Match[str], seen: Seen) -> Span:
@@ -189,8 +168,8 @@ def _weekdays_ago(match: re.Match[str], seen: Seen) -> Span:
         before -= DAY * 7
     count = _number(match["n"])
     if match["ahead"]:
-        return _whole_days(before + DAY * 7 * count, sure=0.8)
-    return _whole_days(before - DAY * 7 * (count - 1), sure=0.9)
+        return whole_days(before + DAY * 7 * count, sure=0.8)
+    return whole_days(before - DAY * 7 * (count - 1), sure=0.9)
 
 
 # Parts of days
@@ -208,8 +187,8 @@ def in_part(span: Span, part: str) -> Span:
 def _part_of_today(match: re.Match[str], seen: Seen) -> Span:
     words = match[0].casefold()
     if words.startswith("last"):  # after midnight too it is the one that has just been
-        return in_part(_whole_days(seen.today - DAY), "evening" if "evening" in words else "night")
-    return in_part(_whole_days(seen.today), "night" if words == "tonight" else match["daypart"].casefold())
+        return in_part(whole_days(seen.today - DAY), "evening" if "evening" in words else "night")
+    return in_part(whole_days(seen.today), "night" if words == "tonight" else match["daypart"].casefold())
 
 
 def at_hour(span: Span, match: re.Match[str]) -> Span:
@@ -240,13 +219,13 @@ def _ago(match: re.Match[str], seen: Seen) -> Span:
     ahead = bool(match["ahead"])
     if count in ("some", "several") or count.endswith("few"):
         # Two to five of them.
-        far, near = (_shifted(seen.now, unit, size, ahead=ahead) for size in (5, 2))
+        far, near = (shifted(seen.now, unit, size, ahead=ahead) for size in (5, 2))
         begin, end = min(far, near), max(far, near)
         if unit in ("day", "night", "week", "month", "year"):
-            begin, end = _midnight(begin), _midnight(end) + DAY
+            begin, end = midnight(begin), midnight(end) + DAY
         return Span(begin, end, 0.7)
     number = 0.5 if count.startswith("half") else _number(count)
-    middle = _shifted(seen.now, unit, number, ahead=ahead)
+    middle = shifted(seen.now, unit, number, ahead=ahead)
     if unit in ("minute", "hour"):
         minutes = number * (60 if unit == "hour" else 1)
         slack = timedelta(minutes=max(5.0, min(30.0, minutes / 2)))
@@ -256,7 +235,7 @@ def _ago(match: re.Match[str], seen: Seen) -> Span:
     ]
     if unit == "day" and match["about"]:
         slack_days = 1.0
-    middle = _midnight(middle)
+    middle = midnight(middle)
     sure = 0.9 if unit == "day" else 0.8
     return Span(middle - DAY * slack_days, middle + DAY * (slack_days + 1), sure)
 
@@ -268,7 +247,7 @@ def _in_so_long(match: re.Match[str], seen: Seen) -> Span | None:
 def _weekday_ago(match: re.Match[str], seen: Seen) -> Span:
     """ "three weeks ago on Saturday"."""
     weeks = seen.monday - DAY * 7 * _number(match["n"])
-    return _whole_days(weeks + DAY * _weekday_of(match["weekday"].casefold()), sure=0.8)
+    return whole_days(weeks + DAY * _weekday_of(match["weekday"].casefold()), sure=0.8)
 
 
 def _weekday_in(match: re.Match[str], seen: Seen) -> Span:
@@ -276,7 +255,7 @@ def _weekday_in(match: re.Match[str], seen: Seen) -> Span:
     day = seen.monday + DAY * _weekday_of(match["weekday"].casefold())
     if day <= seen.today:
         day += DAY * 7
-    return _whole_days(day + DAY * 7 * _number(match["n"]), sure=0.9)
+    return whole_days(day + DAY * 7 * _number(match["n"]), sure=0.9)
 
 
 def _past(match: re.Match[str], seen: Seen) -> Span:
@@ -286,8 +265,8 @@ def _past(match: re.Match[str], seen: Seen) -> Span:
     unit = match["unit"].casefold()
     if unit == "fortnight":
         unit, number = "week", 2 * number
-    begin = _shifted(seen.now, unit, number, ahead=False)
-    return Span(begin if unit in ("minute", "hour") else _midnight(begin), seen.now, 0.9)
+    begin = shifted(seen.now, unit, number, ahead=False)
+    return Span(begin if unit in ("minute", "hour") else midnight(begin), seen.now, 0.9)
 
 
 def _vague(match: re.Match[str], seen: Seen) -> Span:
@@ -299,7 +278,7 @@ def _vague(match: re.Match[str], seen: Seen) -> Span:
     return Span(seen.today - DAY * 21, seen.now, 0.5)
 
 
-# Weeks, months, years
+# Weeks, whole_months, years
 
 
 def _period(match: re.Match[str], seen: Seen) -> Span:
@@ -308,19 +287,19 @@ def _period(match: re.Match[str], seen: Seen) -> Span:
     if match["again"]:  # the week before last, the week after next
         away += -1 if match["again"].casefold().startswith("before") else 1
     if unit == "week":
-        return _whole_days(seen.monday + DAY * 7 * away, 7, 0.9)
+        return whole_days(seen.monday + DAY * 7 * away, 7, 0.9)
     if unit == "weekend":
         return _weekend(seen, away)
     if unit == "month":
-        return _months(seen.today.year, seen.today.month + away, 1)
+        return whole_months(seen.today.year, seen.today.month + away, 1)
     if unit == "quarter":
-        return _months(seen.today.year, 3 * ((seen.today.month - 1) // 3 + away) + 1, 3)
-    return _months(seen.today.year + away, 1, 12)
+        return whole_months(seen.today.year, 3 * ((seen.today.month - 1) // 3 + away) + 1, 3)
+    return whole_months(seen.today.year + away, 1, 12)
 
 
 def _weekend(seen: Seen, away: int) -> Span:
     """That of the calendar week; on a Saturday and Sunday "last weekend" is the one before."""
-    return _whole_days(seen.monday + DAY * (5 + 7 * away), 2, 0.9)
+    return whole_days(seen.monday + DAY * (5 + 7 * away), 2, 0.9)
 
 
 def _bare_weekend(_: re.Match[str], seen: Seen) -> Span:
@@ -332,16 +311,16 @@ def _month(match: re.Match[str], seen: Seen) -> Span:
     which = (match["which"] or "").casefold()
     month = _month_of(match["month"])
     if match["year"]:
-        whole = _months(int(match["year"]), month, 1)
+        whole = whole_months(int(match["year"]), month, 1)
     else:
-        year = _nearest_year(seen, lambda year: datetime(year, month, 1))
+        year = nearest_year(seen, lambda year: datetime(year, month, 1))
         if which == "next" and (year, month) <= (seen.today.year, seen.today.month):
             year += 1
         if which == "last" and (year, month) == (seen.today.year, seen.today.month):
             year -= 1
         if which == "this":
             year = seen.today.year
-        whole = _months(year, month, 1)
+        whole = whole_months(year, month, 1)
     return _part_of(whole, match["part"])
 
 
@@ -349,12 +328,12 @@ def _part_of_period(match: re.Match[str], seen: Seen) -> Span:
     """ "at the beginning of the month", "at the end of last year"."""
     away = {"last": -1, "next": 1}.get((match["which"] or "").casefold(), 0)
     if match["unit"].casefold() == "month":
-        return _part_of(_months(seen.today.year, seen.today.month + away, 1), match["part"])
+        return _part_of(whole_months(seen.today.year, seen.today.month + away, 1), match["part"])
     if match["unit"].casefold() == "week":
-        week = _whole_days(seen.monday + DAY * 7 * away, 7)
+        week = whole_days(seen.monday + DAY * 7 * away, 7)
         return _part_of(week, match["part"])
     return _part_of(
-        _months(int(match["year"]) if match["year"] else seen.today.year + away, 1, 12), match["part"]
+        whole_months(int(match["year"]) if match["year"] else seen.today.year + away, 1, 12), match["part"]
     )
 
 
@@ -367,7 +346,7 @@ def _part_of(whole: Span, part: str | None) -> Span:
         if "last" in words:
             return Span(whole.end - DAY * 7, whole.end, 0.9)
         number = next(n for n, name in enumerate(("first", "second", "third")) if name in words)
-        return _whole_days(whole.start + DAY * 7 * number, 7, 0.9)
+        return whole_days(whole.start + DAY * 7 * number, 7, 0.9)
     days = (whole.end - whole.start).days
     third = DAY * (10 if 28 <= days <= 31 else max(1, round(days / 3)))
     if words.startswith("early") or "beginning" in words or "start" in words:
@@ -383,7 +362,7 @@ def _season(match: re.Match[str], seen: Seen) -> Span:
     which = (match["which"] or "").casefold()
 
     def of(year: int) -> Span:
-        return _months(year, first, 3)
+        return whole_months(year, first, 3)
 
     if match["year"]:
         return _part_of(of(int(match["year"])), match["part"])
@@ -400,7 +379,7 @@ def _season(match: re.Match[str], seen: Seen) -> Span:
 
 def _year(match: re.Match[str], seen: Seen) -> Span | None:
     year = int(match["year"])
-    return _months(year, 1, 12) if year <= seen.today.year + 1 else None
+    return whole_months(year, 1, 12) if year <= seen.today.year + 1 else None
 
 
 def _decade(match: re.Match[str], seen: Seen) -> Span:
@@ -414,8 +393,8 @@ def _decade(match: re.Match[str], seen: Seen) -> Span:
 def _quarter(match: re.Match[str], seen: Seen) -> Span:
     number = ("first", "second", "third", "fourth").index(match["q"].casefold()) + 1
     if match["year"]:
-        return _months(int(match["year"]), 3 * number - 2, 3)
-    return _months(_nearest_year(seen, lambda year: datetime(year, 3 * number - 2, 1)), 3 * number - 2, 3)
+        return whole_months(int(match["year"]), 3 * number - 2, 3)
+    return whole_months(nearest_year(seen, lambda year: datetime(year, 3 * number - 2, 1)), 3 * number - 2, 3)
 
 
 # Holidays
@@ -425,52 +404,12 @@ def _holiday(match: re.Match[str], seen: Seen) -> Span:
     name = " ".join(match["holiday"].casefold().replace("’", "'").split())
     which = (match["which"] or "").casefold()
     if match["year"]:
-        return _celebrated(name, int(match["year"]))
-    year = _nearest_year(seen, lambda year: _celebrated(name, year).start)
+        return celebrated(name, int(match["year"]))
+    year = nearest_year(seen, lambda year: celebrated(name, year).start)
     if which == "next":
-        year = next(later for later in (year, year + 1) if _celebrated(name, later).start > seen.today)
-    span = _celebrated(name, year)
+        year = next(later for later in (year, year + 1) if celebrated(name, later).start > seen.today)
+    span = celebrated(name, year)
     return Span(span.start, span.end, 0.9)
-
-
-def _celebrated(name: str, year: int) -> Span:
-    easter = _easter(year)
-    if name.startswith("thanksgiving"):
-        first = datetime(year, 11, 1)
-        return _whole_days(first + DAY * ((3 - first.weekday()) % 7 + 21))
-    movable = {"good friday": (-2, 1), "easter sunday": (0, 1), "easter monday": (1, 1), "easter": (-2, 4)}
-    if name in movable:
-        away, days = movable[name]
-        return _whole_days(easter + DAY * away, days)
-    month, day, days = next(place for known, place in _FIXED.items() if name.startswith(known))
-    return _whole_days(datetime(year, month, day), days)
-
-
-_FIXED = {
-    "christmas eve": (12, 24, 1),
-    "christmas day": (12, 25, 1),
-    "christmas": (12, 24, 3),
-    "xmas": (12, 24, 3),
-    "boxing day": (12, 26, 1),
-    "new year's eve": (12, 31, 1),
-    "new year's day": (1, 1, 1),
-    "new year": (1, 1, 1),
-    "valentine": (2, 14, 1),
-    "halloween": (10, 31, 1),
-}
-
-
-def _easter(year: int) -> datetime:
-    """Easter Sunday (Meeus, "Astronomical Algorithms", 1991, chapter 8, after Butcher)."""
-    a, (b, c) = year % 19, divmod(year, 100)
-    d, e = divmod(b, 4)
-    g = (8 * b + 13) // 25
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    m = (32 + 2 * e + 2 * i - h - k) % 7
-    n = (a + 11 * h + 22 * m) // 451
-    month, day = divmod(h + m - 7 * n + 114, 31)
-    return datetime(year, month, day + 1)
 
 
 # Numbers and names
@@ -491,52 +430,6 @@ def _month_of(name: str) -> int:
 
 def _weekday_of(name: str) -> int:
     return next(n for n, day in enumerate(_WEEKDAYS) if day.startswith(name.casefold()[:3]))
-
-
-def _midnight(moment: datetime) -> datetime:
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _months(year: int, month: int, count: int) -> Span:
-    """So many whole months; a month below 1 or above 12 is one of another year."""
-
-    def first(number: int) -> datetime:
-        return datetime(year + (number - 1) // 12, (number - 1) % 12 + 1, 1)
-
-    return Span(first(month), first(month + count), 0.95)
-
-
-def _shifted(moment: datetime, unit: str, count: float, *, ahead: bool) -> datetime:
-    sign = 1 if ahead else -1
-    if unit in ("month", "year"):
-        months = sign * round(count * (12 if unit == "year" else 1) * 2) / 2
-        whole = _months(moment.year, moment.month + int(months), 1)
-        day = min(moment.day, (whole.end - whole.start).days)
-        return whole.start.replace(day=day, hour=moment.hour, minute=moment.minute) + DAY * 15 * (
-            months - int(months)
-        )
-    seconds = {"minute": 60, "hour": 3600, "day": 86400, "night": 86400, "week": 7 * 86400}[unit]
-    return moment + timedelta(seconds=sign * seconds * count)
-
-
-def _nearest_year(seen: Seen, begins: Callable[[int], datetime]) -> int:
-    """The year in which something of each year has begun last, or begins next where that is spoken of."""
-    year = seen.today.year
-    while not _is_day(begins, year) or begins(year) > seen.now:
-        year -= 1
-    if seen.ahead and begins(year) < seen.today and _is_day(begins, year + 1):
-        year += 1
-    return year
-
-
-def _is_day(begins: Callable[[int], datetime], year: int) -> bool:
-    if year < EARLIEST.year:
-        raise ValueError(year)
-    try:
-        begins(year)
-    except ValueError:
-        return False
-    return True
 
 
 # What stands before a name of a month, a day or a season that makes it a time.

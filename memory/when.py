@@ -11,19 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from memory.dates import EARLIEST, Seen, Span
 from memory.sentences import STOP, words
-from memory.time_phrases import (
-    DAYPART,
-    EARLIEST,
-    HOUR,
-    Phrase,
-    Seen,
-    Span,
-    at_hour,
-    in_part,
-    phrases,
-    speaks_ahead,
-)
+from memory.time_phrases import DAYPART, HOUR, Phrase, at_hour, in_part, phrases, speaks_ahead
 
 LONGEST = 1000
 """Characters beyond which a text is no question but a page, and speaks of many times."""

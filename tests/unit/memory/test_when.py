@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.time_phrases import Seen, phrases, speaks_ahead
+from memory.dates import Seen
+from memory.time_phrases import phrases, speaks_ahead
 from memory.when import LONGEST, beside, when
 
 NOW = datetime(2025, 10, 14, 15, 20)  # a Tuesday
