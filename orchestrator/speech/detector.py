@@ -64,7 +64,7 @@ _STOP = _set(
 )
 """Any of these makes it an interruption."""
 _STOP_ONLY = _STOP - {"sorry", "excuse", "never", "no", "nope"} | _set(
-    "it that's be up please on a now the there talking speaking moment second okay ok just thanks thank you"
+    "it one that's be up please on a now the there talking speaking moment second okay ok just thanks thank you"
 )
 _ASKS = _set(
     "please hello hey pardon what who where when why how which actually listen louder slower faster repeat "
@@ -100,8 +100,6 @@ def objects(text: str) -> bool:
 class LocalDetector:
     """Decides from duration, loudness and the recognised words; words count most."""
 
-    SHORT = 0.1
-    """Seconds of voice below which a sound that ended is a click or a cough."""
     SUSPECT = 0.09
     """Seconds of voice after which the assistant falls silent to hear more."""
     LONG = 3.0
@@ -127,7 +125,7 @@ class LocalDetector:
             return verdict
         if overlap.voiced >= (self.LONG_UNHEARD if overlap.failed else self.LONG):
             return Verdict.INTERRUPTION
-        if overlap.ended and (overlap.failed or overlap.voiced < self.SHORT):
+        if overlap.ended and overlap.failed:
             return Verdict.NOISE
         return Verdict.SUSPECTED if overlap.voiced >= self.SUSPECT else Verdict.UNDECIDED
 

@@ -52,11 +52,36 @@ def test_a_backchannel_is_not_decided_while_the_person_goes_on() -> None:
     assert LocalDetector().judge(overlap("Yeah", ended=False)) is Verdict.SUSPECTED
 
 
-def test_a_click_is_noise_at_once_and_a_voice_without_words_when_they_are_known() -> None:
+def test_the_words_decide_when_they_are_known_however_short_the_sound() -> None:
     detector = LocalDetector()
-    assert detector.judge(overlap(None, voiced=0.06)) is Verdict.NOISE
+    assert detector.judge(overlap(None, voiced=0.06)) is Verdict.UNDECIDED
     assert detector.judge(overlap(None, voiced=0.3)) is Verdict.SUSPECTED
+    assert detector.judge(overlap(None, voiced=0.06, failed=True)) is Verdict.NOISE
+    assert detector.judge(overlap("", voiced=0.06)) is Verdict.NOISE
     assert detector.judge(overlap("", voiced=0.3)) is Verdict.NOISE
+    assert detector.judge(overlap("Stop.", voiced=0.06)) is Verdict.INTERRUPTION
+
+
+@pytest.mark.parametrize(
+    ("text", "voiced", "score"),
+    [("Chair.", 0.3, 0.52), ("Bye.", 0.25, 0.62), ("you", 0.1, 0.54), ("Yes, or?", 0.6, 0.54),
+     ("to understand.", 0.9, 0.73), ("You know what I mean?", 0.6, 0.43), ("Help.", 0.3, 0.45)],
+)  # fmt: skip
+def test_brief_words_that_were_hardly_heard_are_a_sign_of_listening(
+    text: str, voiced: float, score: float
+) -> None:
+    assert LocalDetector().judge(overlap(text, voiced=voiced, score=score)) is Verdict.BACKCHANNEL
+    if voiced < LocalDetector.BRIEF:
+        assert LocalDetector().judge(overlap(text, voiced=1.2, score=score)) is Verdict.INTERRUPTION
+
+
+@pytest.mark.parametrize(
+    ("text", "voiced", "score"),
+    [("Hello?", 0.35, 0.62), ("Turn it off.", 0.5, 0.75), ("Boss, please.", 0.74, 0.42), ("Next.", 0.4, 0.85),
+     ("Why?", 0.3, 0.58), ("One moment.", 0.6, 0.3), ("We told you that.", 0.83, 0.62)],
+)  # fmt: skip
+def test_brief_words_that_ask_for_something_take_the_floor(text: str, voiced: float, score: float) -> None:
+    assert LocalDetector().judge(overlap(text, voiced=voiced, score=score)) is Verdict.INTERRUPTION
 
 
 def test_a_faint_voice_is_somebody_else() -> None:
