@@ -9,7 +9,7 @@ until the first sentence is complete, synthesise that), once with recognition as
 as everybody calls Whisper, and once with our recognition of short utterances; and pipecat with the same
 models in alternating conversations (see `peer.py`), with its default and with int8 recognition.
 
-    python -m benchmarks.voice.latency [--no-peer] [--blocks 5] [--each 8] [--keep FOLDER]
+    python -m benchmarks.voice.latency [--no-peer | --peers default] [--blocks 5] [--each 8] [--keep FOLDER]
         about 55 minutes with the peer (and its installation the first time), 25 without
 """
 
@@ -189,7 +189,9 @@ class Result:
     peers: dict[str, list[float]] = field(default_factory=dict)
 
 
-async def run(opened: Orchestrator, folder: Path, blocks: int, each: int, other: Peer | None) -> Result:
+async def run(
+    opened: Orchestrator, folder: Path, blocks: int, each: int, other: Peer | None, kinds: Sequence[str]
+) -> Result:
     result = Result()
     recogniser = Recogniser(ModelStore(opened.config.engine.models))
     await asyncio.to_thread(recogniser.load)
@@ -199,7 +201,7 @@ async def run(opened: Orchestrator, folder: Path, blocks: int, each: int, other:
         clips = first + questions[block * each : (block + 1) * each]
         result.turns += await ours(opened, folder / f"clean-{block}", clips, "clean")
         result.plain += await plain(opened, clips[1:], recogniser)
-        for kind in PEERS if other else ():
+        for kind in kinds if other else ():
             assert other is not None
             ran = await asyncio.to_thread(
                 other.run,
@@ -257,25 +259,27 @@ def report(result: Result) -> bool:
     return bars(*reached)
 
 
-async def measure(blocks: int, each: int, with_peer: bool, folder: Path) -> bool:
+async def measure(blocks: int, each: int, kinds: Sequence[str], folder: Path) -> bool:
     config = settings(folder / "data")
     chat = dict(config.specialists.get("chat", {})) | {"max_tokens": TOKENS}
     config = config.model_copy(update={"specialists": {**config.specialists, "chat": chat}})
     with ExitStack() as opened_peer:
-        other = opened_peer.enter_context(peer()) if with_peer else None
+        other = opened_peer.enter_context(peer()) if kinds else None
         async with engine(config) as opened:
-            return report(await run(opened, folder, blocks, each, other))
+            return report(await run(opened, folder, blocks, each, other, kinds))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--no-peer", action="store_true", help="without pipecat")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS, help="pipecat's recognition")
     parser.add_argument("--blocks", type=int, default=5, help="conversations")
     parser.add_argument("--each", type=int, default=8, help="questions in a conversation that count")
     parser.add_argument("--keep", type=Path, help="keep sound and events in this folder")
     chosen = parser.parse_args()
+    kinds = () if chosen.no_peer else chosen.peers
     with kept_in(chosen.keep) as folder:
-        sys.exit(0 if asyncio.run(measure(chosen.blocks, chosen.each, not chosen.no_peer, folder)) else 1)
+        sys.exit(0 if asyncio.run(measure(chosen.blocks, chosen.each, kinds, folder)) else 1)
 
 
 if __name__ == "__main__":

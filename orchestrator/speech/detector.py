@@ -64,7 +64,8 @@ _STOP = _set(
 )
 """Any of these makes it an interruption."""
 _STOP_ONLY = _STOP - {"sorry", "excuse", "never", "no", "nope"} | _set(
-    "it one that's be up please on a now the there talking speaking moment second okay ok just thanks thank you"
+    "it one that's be up please on a now the there talking speaking moment second okay ok just thanks thank"
+    " you"
 )
 _ASKS = _set(
     "please hello hey pardon what who where when why how which actually listen louder slower faster repeat "

@@ -9,8 +9,8 @@ from orchestrator.speech.ears import Samples
 from orchestrator.speech.unfinished import is_unfinished
 
 QUESTION = 0.8
-SHORT_QUESTION = 1.4
-STATEMENT = 2.2
+SHORT_QUESTION = 1.6
+STATEMENT = 2.4
 UNFINISHED = 2.8
 """What the wait is multiplied by: after a whole question; after a short one, as "What do you think" may go on
 with "about it"; after what may be a whole sentence, as recognition ends "Tell me a story" with a full stop

@@ -60,6 +60,10 @@ class Listener:
     """Seconds of new sound after which a live recognition is repeated."""
     SHARE = 0.2
     """Of the time that live recognition may take; it works on two cores, so this is 40 % of one."""
+    EARLY = 0.06
+    """Seconds of silence that may be the end: live recognition does not wait for a pause then."""
+    NEW = 0.15
+    """Seconds of new sound that this takes."""
     TAIL = 0.1
     """Seconds of silence that recognition needs to have the last word right."""
     LONG = 12.0
@@ -93,6 +97,11 @@ class Listener:
     def covers_all(self) -> bool:
         """Whether the guess covers all that was said until now."""
         return self.guess is not None and self.guess.heard - self.TAIL * RATE >= self.ears.last_voiced
+
+    @property
+    def covers_voice(self) -> bool:
+        """Whether the guess covers every voice until now, though its last word may be wrong."""
+        return self.guess is not None and self.guess.heard > self.ears.last_voiced
 
     @property
     def sure_text(self) -> str | None:
@@ -148,7 +157,8 @@ class Listener:
         if not ears.speaking or self._busy:
             return False
         new = ears.clock - max(self._heard, ears.onset)
-        return new >= self._every * RATE and self._live()
+        silent = ears.silence >= self.EARLY and self._heard <= ears.last_voiced
+        return new >= (self.NEW if silent else self._every) * RATE and self._live()
 
     def _is_open(self, onset: int) -> bool:
         return self.ears.open and self.ears.onset == onset

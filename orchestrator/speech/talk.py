@@ -284,6 +284,8 @@ class Conversation:
             return
         cut_off = guess is not None and self._cut_off is not None and guess.upto >= self._cut_off
         if guess is None or not (self._listener.covers_all or cut_off):
+            if guess is not None and self._listener.covers_voice:
+                self._prepare(self._request(guess.text))
             return
         if guess.words is None:
             self._problem = self._failed(guess.error)
@@ -312,7 +314,7 @@ class Conversation:
 
     def _prepare(self, text: str) -> None:
         """Begin the reply that will be wanted if the person is done."""
-        if text != self._prepared and not is_stop(text) and self._session.prepare(text):
+        if text and text != self._prepared and not is_stop(text) and self._session.prepare(text):
             self._prepared = text
 
     def _nothing_heard(self) -> None:

@@ -18,7 +18,8 @@ def is_unfinished(said: str) -> bool:
     if said.endswith((",", "-", "–", "…", "...", ":", ";")) or _lacks_its_mark(said, words):
         return True
     if said.endswith("?"):
-        return words[-1] in _NO_QUESTION_ENDS or _wants_an_object(words)
+        begun = words[-1] in _NEEDS_A_SUBJECT or _OPENING.fullmatch(" ".join(words)) is not None
+        return begun or words[-1] in _NO_QUESTION_ENDS or _wants_an_object(words)
     return (
         _dangles(words)
         or _OPENING.fullmatch(" ".join(words)) is not None
@@ -41,6 +42,7 @@ _NO_QUESTION_ENDS = _set(
 _QUESTION_WORDS = _set("who what where which whom")
 _WH = _QUESTION_WORDS | _set("who's what's where's")
 _COPULAS = _set("is was")
+_NEEDS_A_SUBJECT = _set("did does was were will would should could")
 _ARTICLES = _set("the a an my your his her our their this")
 _SAYS = _set("say said thought think wonder wondered guess guessed hoped")
 _SAYERS = _set("i we you he she they please to")

@@ -20,7 +20,7 @@ UNFINISHED_TEXTS = [
     "Remind me", "My name is", "Because I was late.", "Is it true that?", "Could you tell me that?",
     "How do you spell?", "I need a word that means.", "Tell my brother that.", "I'd like you too.",
     "I am looking forward.", "Can you have a look at?",
-    "Who was the man that?", "Can you pick up?", "We met my aunt yesterday and she said.",
+    "Who was the man that?", "Can you pick up?", "Which club did?", "Could you?", "We met my aunt yesterday and she said.",
 ]  # fmt: skip
 FINISHED_TEXTS = [
     "What is the capital of France?", "Thank you very much.", "Turn it on.", "Stop that.", "I think so.",
@@ -29,6 +29,7 @@ FINISHED_TEXTS = [
     "What is two plus two?", "I need bread, milk and eggs.", "It is what it is, thanks.", "Come in.",
     "Hello.", "Before we go we have to eat.", "wait for me", "Cats", "What are you looking at?",
     "How do you spell that?", "What do you think about that?", "I like that.", "Me too.", "Who was that?",
+    "How many legs does a spider have?", "What can you do?", "Where is it?",
     "Can you slow down?", "What is the point of that?",
 ]  # fmt: skip
 
