@@ -20,7 +20,8 @@ UNFINISHED_TEXTS = [
     "Remind me", "My name is", "Because I was late.", "Is it true that?", "Could you tell me that?",
     "How do you spell?", "I need a word that means.", "Tell my brother that.", "I'd like you too.",
     "I am looking forward.", "Can you have a look at?",
-    "Who was the man that?", "Can you pick up?", "Which club did?", "Could you?", "We met my aunt yesterday and she said.",
+    "Who was the man that?", "Can you pick up?", "Which club did?", "Could you?",
+    "We met my aunt yesterday and she said.",
 ]  # fmt: skip
 FINISHED_TEXTS = [
     "What is the capital of France?", "Thank you very much.", "Turn it on.", "Stop that.", "I think so.",
