@@ -103,6 +103,17 @@ def test_words_that_are_still_spoken_count_as_far_as_they_are_confirmed() -> Non
     assert sure[:4] == [None, None, "Yesterday", "Yesterday I"]
 
 
+def test_what_may_be_the_end_is_taken_before_it_is_a_pause() -> None:
+    stage = Stage(counted, (2.0, 0.6)).run()
+    ended = stage.ears.last_voiced / RATE
+    first, second = [(at, guess) for at, guess in stage.guesses if at > ended + Listener.EARLY][:2]
+    assert first[0] - 0.05 == pytest.approx(ended + Listener.EARLY, abs=0.04)
+    assert first[1].heard > first[1].upto, "it covers the voice, and too little silence to rely on it"
+    assert first[1].heard - Listener.TAIL * RATE < first[1].upto
+    assert second[0] - 0.05 == pytest.approx(ended + Ears.PAUSE_SECONDS, abs=0.05)
+    assert stage.listener.covers_all and stage.listener.covers_voice
+
+
 def test_a_slow_recogniser_is_asked_less_often() -> None:
     stage = Stage(counted, (9.0, 0.0), takes=0.6).run(9.0)
     starts = np.array([at - 0.6 for at, _ in stage.guesses])
