@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from memory.database import Database
@@ -43,8 +44,10 @@ class Correction:
 class Corrections:
     """The corrections in a store's database. What a call has stored or removed when it returns is so."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clean: Callable[[], None]) -> None:
+        """`clean` sees to it that nothing of what was deleted stays on the disk."""
         self._database = database
+        self._clean = clean
 
     def add(self, correction: Correction) -> Correction:
         """Keep a correction, in place of an earlier one of the same request by the same person.
@@ -54,11 +57,12 @@ class Corrections:
         """
         stored = replace(correction, id=new_id(), time=correction.time or time.time())
         kinds = json.dumps(stored.attachments), json.dumps(stored.earlier)
-        with self._database.write() as connection:
-            connection.execute(
-                "DELETE FROM corrections WHERE person = ? AND text = ? AND attachments = ? AND earlier = ?",
-                (stored.person, stored.text, *kinds),
-            )
+        same = "person = ? AND text = ? AND attachments = ? AND earlier = ?"
+        request = (stored.person, stored.text, *kinds)
+        with self._database.read() as connection:
+            known = connection.execute(f"SELECT 1 FROM corrections WHERE {same}", request).fetchone()
+        with self._database.deleting() if known else self._database.write() as connection:
+            connection.execute(f"DELETE FROM corrections WHERE {same}", request)
             connection.execute(
                 f"INSERT INTO corrections ({_COLUMNS}) VALUES ({', '.join('?' * 10)})",
                 (
@@ -79,23 +83,23 @@ class Corrections:
 
     def remove(self, correction_id: str, person: str) -> None:
         """Remove one for good. Raises UnknownName when this person has none of that id."""
-        with self._database.write() as connection:
+        with self._database.deleting() as connection:
             removed = connection.execute(
                 "DELETE FROM corrections WHERE id = ? AND person = ?", (correction_id, person)
             ).rowcount
-        if not removed:
-            raise UnknownName(
-                "there is no such correction",
-                part=f"correction {correction_id!r:.60}",
-                remedy="`antiphon corrections list` shows them with their ids",
-            )
-        self._database.empty_journal()
+            if not removed:
+                raise UnknownName(
+                    "there is no such correction",
+                    part=f"correction {correction_id!r:.60}",
+                    remedy="`antiphon corrections list` shows them with their ids",
+                )
+        self._clean()
 
     def clear(self, person: str) -> int:
         """Remove all of a person's for good; how many there were."""
-        with self._database.write() as connection:
+        with self._database.deleting() as connection:
             removed = connection.execute("DELETE FROM corrections WHERE person = ?", (person,)).rowcount
-        self._database.empty_journal()
+        self._clean()
         return removed
 
 

@@ -11,6 +11,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,19 +25,27 @@ _OUR_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.Interfac
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process's transaction."""
+ALONE_SECONDS = 300.0
+"""How long who deletes or cleans waits for who cleans: a large file on a slow disk takes minutes."""
+READERS_SECONDS = 0.5
+"""How long emptying the journal waits for readers: nobody writes meanwhile."""
 
 WIPE_BYTES = 64 << 20
 """Of the file that are wiped while nobody else may write: about a tenth of a second."""
 WIPE_TRIES = 20
+WIPE_PAUSE = 0.15
+"""Seconds between two such stretches: a writer of another process looks ten times a second."""
 
 
 class Database:
     """One SQLite file, for any number of threads."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.resolve()
         self._unclean = path.with_name("unclean")
         """There while something is deleted that has not left indexes, free pages and the journal yet."""
+        self._lock = path.with_suffix(".lock")
+        """Held by who deletes or cleans."""
         self._write_lock = threading.Lock()
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._closed = False
@@ -44,7 +53,7 @@ class Database:
             self._writer = self._connect()
             try:
                 # SQLite does not wait while another process switches the journal to WAL.
-                with _alone(path):
+                with _alone(path.with_suffix(".opening"), BUSY_SECONDS):
                     schema.prepare(self._writer, path)
             except BaseException:
                 self._disconnect(self._writer)
@@ -103,7 +112,7 @@ class Database:
     def deleting(self) -> Iterator[sqlite3.Connection]:
         """A write transaction that deletes. What is left of it elsewhere is noted to be cleaned, before it
         goes: a process that is killed leaves the note to the next one."""
-        with _alone(self.path):
+        with _alone(self._lock, ALONE_SECONDS):
             noted = self._unclean.exists()
             self._note()
             try:
@@ -115,12 +124,16 @@ class Database:
                 raise
 
     @contextmanager
-    def cleaning(self) -> Iterator[None]:
-        """While what was deleted is cleaned away: nobody deletes more. Nothing of it is left when the
-        block has ended, unless another process was reading just then: the next cleaning sees to that."""
-        with _alone(self.path):
-            yield
-            if self.scrub():
+    def cleaning(self, patience: float = ALONE_SECONDS) -> Iterator[bool]:
+        """While what was deleted is cleaned away: nobody deletes more. Yields whether there is anything.
+
+        Nothing of it is left when the block has ended, unless another process was reading just then: the next
+        cleaning sees to that. Raises Unavailable when another one is still at it after so many seconds.
+        """
+        with _alone(self._lock, patience):
+            unclean = self.unclean
+            yield unclean
+            if unclean and self.scrub():
                 self._unclean.unlink(missing_ok=True)
 
     @property
@@ -135,7 +148,11 @@ class Database:
         """
         with self._write_lock, self._explained():
             self._check_open()
-            busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._writer.execute(f"PRAGMA busy_timeout = {round(READERS_SECONDS * 1000)}")
+            try:
+                busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
         return not busy
 
     def scrub(self) -> bool:
@@ -151,6 +168,7 @@ class Database:
             if not stopped:
                 return self.empty_journal()
             at = stopped
+            time.sleep(WIPE_PAUSE)
 
     def _wipe(self, start: int) -> int | None:
         """Zero what some pages do not use; the place where to go on, 0 at the end, None where others read
@@ -160,6 +178,7 @@ class Database:
             if not self.empty_journal():
                 return None
             with self._write_lock, self._explained():
+                self._check_open()
                 connection = self._connect()
                 try:
                     connection.execute("BEGIN IMMEDIATE")
@@ -172,7 +191,7 @@ class Database:
                         raise _unusable(f"its pages cannot be wiped: {error}", self.path) from error
                     # A commit makes all connections forget the pages that they read before. This one has read
                     # none but those of the schema.
-                    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+                    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
                     connection.execute("COMMIT")
                     return stopped
                 finally:
@@ -208,15 +227,18 @@ class Database:
         # Transactions are ours to begin and end (isolation_level None); the lock and the pool hand a
         # connection to one thread at a time, so the check for the creating thread is off.
         handles.connecting(self.path)
+        connection = None
         try:
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
+            for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
+                connection.execute(f"PRAGMA {pragma}")
         except BaseException:
+            if connection is not None:
+                connection.close()
             handles.disconnected(self.path)
             raise
-        for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
-            connection.execute(f"PRAGMA {pragma}")
         return connection
 
     def _disconnect(self, connection: sqlite3.Connection) -> None:
@@ -247,12 +269,9 @@ class Database:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """While no other thread or process opens the same database, deletes in it or cleans it.
-
-    Raises Unavailable.
-    """
-    lock = FileLock(path.with_suffix(".lock"), timeout=BUSY_SECONDS)
+def _alone(path: Path, patience: float) -> Iterator[None]:
+    """While no other thread or process holds this file. Raises Unavailable after so many seconds."""
+    lock = FileLock(path, timeout=patience)
     try:
         lock.acquire()
     except (OSError, Timeout) as error:

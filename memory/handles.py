@@ -29,16 +29,16 @@ _open: dict[Path, _Open] = {}
 def connecting(database: Path) -> None:
     """A connection to it is about to be made."""
     with _lock:
-        _open.setdefault(database.absolute(), _Open()).connections += 1
+        _open.setdefault(database.resolve(), _Open()).connections += 1
 
 
 def disconnected(database: Path) -> None:
     """It is closed, or was not made."""
     with _lock:
-        there = _open[database.absolute()]
+        there = _open[database.resolve()]
         there.connections -= 1
         if not there.connections:
-            del _open[database.absolute()]
+            del _open[database.resolve()]
             for descriptor in there.descriptors.values():
                 os.close(descriptor)
 
@@ -49,11 +49,12 @@ def opened(path: Path) -> Iterator[int]:
 
     It is only lent: do not close it. Raises OSError.
     """
+    path = path.resolve()
     database = path.with_name(path.name.removesuffix("-wal").removesuffix("-shm"))
     connecting(database)  # it is not closed under us
     try:
         with _lock:
-            there = _open[database.absolute()].descriptors
+            there = _open[database.resolve()].descriptors
             status = path.stat()
             key = (status.st_dev, status.st_ino)
             if key not in there:

@@ -25,9 +25,11 @@ def wipe(file: int, start: int, length: int) -> int:
     The caller sees to it that the journal is empty, that nobody writes meanwhile, and that afterwards nobody
     writes a page that was read before. Raises OSError.
     """
-    size = int.from_bytes(os.pread(file, 2, 16), "big")
+    header = os.pread(file, _HEADER, 0)
+    size = int.from_bytes(header[16:18], "big")
     size = 65536 if size == 1 else size
-    if size < 512 or os.fstat(file).st_size >= _MOST_PAGES * size:
+    compacts_itself = any(header[52:56])  # there are pages of pointers then, which look like any
+    if size < 512 or compacts_itself or os.fstat(file).st_size >= _MOST_PAGES * size:
         raise OSError("its pages cannot be told apart")
     start -= start % size
     data = os.pread(file, max(size, length - length % size), start)
@@ -35,10 +37,15 @@ def wipe(file: int, start: int, length: int) -> int:
     for at in range(0, len(data) - size + 1, size):
         begin, end = unused(data[at : at + size], _HEADER if start + at == 0 else 0)
         if data[at + begin : at + end] != zeros[: end - begin]:
-            os.pwrite(file, zeros[: end - begin], start + at + begin)
+            _zero(file, start + at + begin, end - begin)
     os.fsync(file)
     stopped = start + len(data)
     return stopped if len(data) and stopped < os.fstat(file).st_size else 0
+
+
+def _zero(file: int, at: int, count: int) -> None:
+    if os.pwrite(file, bytes(count), at) != count:
+        raise OSError("the disk took only part of what was written")
 
 
 def unused(page: bytes, at: int = 0) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from memory.blobs import BlobStore
 from memory.completion import Completion
 from memory.consolidation import Consolidation, Write
 from memory.corrections import Corrections
-from memory.database import Database
+from memory.database import ALONE_SECONDS, Database
 from memory.episodes import Episode, turn_episode
 from memory.forgetting import Extent, Forget, carry_out, survey
 from memory.ids import new_id
@@ -55,6 +55,7 @@ class MemoryStore:
     """
 
     def __init__(self, path: Path, embed: Embed | None = None, tokens: EncodeTokens | None = None) -> None:
+        path = path.resolve()
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.blobs = BlobStore(path / "blobs")
@@ -64,7 +65,7 @@ class MemoryStore:
                 part=str(path),
                 remedy="Choose a writable folder for the data",
             ) from error
-        self.path = path
+        self.path = path = path.resolve()
         self._database = Database(path / "memory.db")
         self._vectors = Vectors(self._database, embed, tokens)
         self._index_path = path / "index.faiss"
@@ -76,7 +77,7 @@ class MemoryStore:
         self._levels = Levels(self._database)
         self._consolidation = Consolidation(self._database, self._vectors)
         self.log = SessionLog(self._database, self.blobs, lambda name: self.erase(Forget(session=name)))
-        self.corrections = Corrections(self._database)
+        self.corrections = Corrections(self._database, self.clean)
         self._likeness = Likeness(self._database, self.blobs)
         # Also what a process was killed over that had deleted something.
         uses.collect(self._database, self.blobs)
@@ -290,9 +291,14 @@ class MemoryStore:
         `erase` and `retain` do it themselves. What `forget` leaves is cleaned here, when the store is closed,
         or when it is opened after its process was killed.
         """
+        self._clean()
+
+    def _clean(self, patience: float = ALONE_SECONDS) -> None:
         if not self._database.unclean:
             return
-        with self._database.cleaning():
+        with self._database.cleaning(patience) as unclean:
+            if not unclean:  # another one has just done it
+                return
             uses.collect(self._database, self.blobs)
             self._index.erase()
             with self._database.read() as connection:
@@ -440,7 +446,7 @@ class MemoryStore:
 
     def _clean_if_possible(self) -> None:
         try:
-            self.clean()
+            self._clean(patience=0.0)  # who is at it already takes this along
         except Unavailable as error:  # a full disk, say: the note stays, and with it the next try
             log.warning("what was deleted is not cleaned away yet: %s", error)
 

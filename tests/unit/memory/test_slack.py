@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from memory import handles, slack
 from memory.database import Database
+from specialists.errors import Unavailable
 
 
 def words_in(path: Path, words: set[str]) -> set[str]:
@@ -46,6 +47,13 @@ def churn(database: Database, seed: int) -> set[str]:
     return gone
 
 
+def clean(database: Database) -> None:
+    with database.deleting():
+        pass
+    with database.cleaning() as unclean:
+        assert unclean
+
+
 def sound(path: Path) -> str:
     with sqlite3.connect(path) as connection:
         return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
@@ -60,8 +68,7 @@ def test_what_was_moved_and_then_deleted_is_wiped(tmp_path: Path) -> None:
         gone = churn(database, seed)
         database.empty_journal()
         before = words_in(path, gone)
-        with database.cleaning():
-            pass
+        clean(database)
         assert words_in(path, gone) == set()
         database.close()
         assert sound(path) == "ok"
@@ -80,8 +87,7 @@ def test_pages_that_were_read_before_do_not_bring_it_back(tmp_path: Path) -> Non
         assert words_in(path, gone)
         with databases[0].write() as connection:  # from now on it keeps these pages
             connection.execute("SELECT sum(length(text)) FROM said").fetchone()
-        with databases[cleaner].cleaning():
-            pass
+        clean(databases[cleaner])
         with databases[0].write() as connection:
             connection.execute("UPDATE said SET text = replace(text, 'x', 'z')")
         databases[0].empty_journal()
@@ -118,6 +124,62 @@ def test_a_file_whose_pages_cannot_be_told_is_left_alone(tmp_path: Path) -> None
     path.write_bytes(bytes(4096))
     with path.open("r+b") as file, pytest.raises(OSError, match="pages"):
         slack.wipe(file.fileno(), 0, 1 << 20)
+
+
+def test_a_database_with_pages_of_pointers_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA auto_vacuum = 2")
+        connection.execute("CREATE TABLE t (a)")
+    connection.close()
+    with path.open("r+b") as file, pytest.raises(OSError, match="pages"):
+        slack.wipe(file.fileno(), 0, 1 << 20)
+
+
+def test_two_names_of_one_store_are_one_database(tmp_path: Path) -> None:
+    """Else the descriptors of the one would take away the locks of the other."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    one, other = Database(tmp_path / "real" / "memory.db"), Database(tmp_path / "link" / "memory.db")
+    assert one.path == other.path
+    with handles.opened(tmp_path / "link" / "memory.db") as descriptor:
+        pass
+    other.close()
+    assert os.fstat(descriptor)
+    one.close()
+
+
+def test_what_another_has_cleaned_is_not_cleaned_again(tmp_path: Path) -> None:
+    database = Database(tmp_path / "memory.db")
+    clean(database)
+    with database.cleaning() as unclean:
+        assert not unclean
+    database.close()
+
+
+def test_a_store_opens_while_it_is_cleaned(tmp_path: Path) -> None:
+    database = Database(tmp_path / "memory.db")
+    with database.deleting():
+        pass
+    with database.cleaning():
+        other = Database(tmp_path / "memory.db")
+        with pytest.raises(Unavailable, match="locked"), other.cleaning(patience=0.0):
+            pass
+        other.close()
+    database.close()
+
+
+def test_a_newer_version_stays_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db"
+    database = Database(path)
+    with sqlite3.connect(path) as newer:
+        newer.execute("PRAGMA user_version = 1000")
+    newer.close()
+    clean(database)
+    with sqlite3.connect(path) as newer:
+        assert newer.execute("PRAGMA user_version").fetchone() == (1000,)
+    newer.close()
+    database.close()
 
 
 def test_a_descriptor_is_closed_with_the_last_connection(tmp_path: Path) -> None:
