@@ -49,11 +49,13 @@ def patience(text: str, base: float, complete: float | None = None) -> float:
         return max(base, AFTER_STOP)
     if is_unfinished(said) or (complete is not None and complete < GOES_ON):
         return base * UNFINISHED
-    if said.endswith("?"):
+    if said.endswith("?") or words[0] in _ASK:
         return base * (QUESTION if len(words) > FEW else SHORT_QUESTION if len(words) > 2 else 1.0)
     return base if _is_answer(words) else base * STATEMENT
 
 
+_ASK = frozenset(plain_words("who whom whose what which why how where who's what's where's how's"))
+"""What begins with these asks, also where recognition ends it with a full stop."""
 _ANSWERS = frozenset(
     plain_words(
         "yes yeah yep no nope okay ok sure right fine thanks thank please hello hi hey bye goodbye"

@@ -52,6 +52,7 @@ def test_a_question_ends_sooner_than_what_may_go_on() -> None:
     assert patience("Tell me a story about a lighthouse.", BASE) == BASE * STATEMENT
     assert patience("What is the time in Tokyo?", BASE) == BASE * QUESTION
     assert patience("What do you think?", BASE) == BASE * SHORT_QUESTION
+    assert patience("Which planet is the closest to the sun.", BASE) == BASE * QUESTION
     assert patience("Really?", BASE) == BASE
     for answer in ("Thank you very much.", "Yes, please.", "No, the other one.", "Never mind."):
         assert patience(answer, BASE) == BASE
