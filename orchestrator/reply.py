@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from orchestrator.context import TurnContext
 from orchestrator.events import Replanned, TextDelta
 from orchestrator.execution import Execution
@@ -84,10 +86,15 @@ class Reply:
         for note in self._plan.notes:
             self.paragraph(note)
         self._say_what_was_given_up()
-        if not self.text.strip() and not any(run.parts for run in runs):
+        if not self._says_something() and not any(run.parts for run in runs):
             self.complete = False
             self.paragraph(NO_ANSWER)
         await self._finish_speech()
+
+    def _says_something(self) -> bool:
+        """Marks alone are no answer, and no voice says pictographs."""
+        said = "LN" if self._speaks else "LNS"
+        return any(unicodedata.category(character)[0] in said for character in self.text)
 
     def _say_what_was_given_up(self) -> None:
         context, given_up = self._context, self._plan.tradeoffs

@@ -88,6 +88,7 @@ class Listener:
         self._busy = False
         self._heard = 0  # where the last recognition began
         self._every = self.EVERY
+        self._older: Guess | None = None  # what the next guess has to agree with: one of much less sound
         self._before = ""  # the words before `_since`, which are not recognised again
         self._since = 0
         self._paused: _Cut | None = None
@@ -129,7 +130,7 @@ class Listener:
     def close(self) -> None:
         """End the utterance and forget its words."""
         self.ears.close()
-        self.guess = None
+        self.guess = self._older = None
         self._wanted.clear()
         self._before, self._since = "", 0
         self._paused, self._cuts = None, []
@@ -167,14 +168,17 @@ class Listener:
         self._cut()
         ears = self.ears
         upto, self._heard = ears.last_voiced, ears.clock
-        before, last = self._before, self.guess
+        before, last = self._before, self._older
         try:
             words = await self._recognise(ears.sound(self._since))
         except AntiphonError as error:
             return Guess(upto, None, error, heard=self._heard)
         text = " ".join(filter(None, (before, words.text)))
         confirmed = agreed(last.text if last else "", text) if self._live() else len(text)
-        return Guess(upto, replace(words, text=text), heard=self._heard, confirmed=confirmed)
+        guess = Guess(upto, replace(words, text=text), heard=self._heard, confirmed=confirmed)
+        if last is None or guess.heard - last.heard >= self.EVERY * RATE:
+            self._older = guess
+        return guess
 
     def _keep(self, guess: Guess) -> None:
         self.guess = guess
