@@ -165,6 +165,22 @@ async def test_sound_of_the_wrong_type_fails_the_voice_alone(open_engine: Open) 
     assert one(events, TurnFinished).outcome == "partial"
 
 
+@pytest.mark.parametrize(("said", "voice"), [("...", False), ("...", True), (" - \n", True), ("👍", True)])
+async def test_marks_alone_are_no_answer(open_engine: Open, said: str, voice: bool) -> None:
+    tts = Scripted(card("tts", ["text"], ["audio"]), (speaking(),))
+    async with open_engine(Scripted(card("chat"), words(said)), tts) as orchestrator:
+        events = await collect(orchestrator.session("s").send("What is the capital of France?", voice=voice))
+    assert reply(events).endswith("I have no answer to this.")
+    assert one(events, TurnFinished).outcome != "answered"
+    assert any(isinstance(event, SpeechDelta) for event in events) == voice
+
+
+async def test_a_pictograph_is_an_answer_to_who_reads(open_engine: Open) -> None:
+    async with open_engine(Scripted(card("chat"), words("👍"))) as orchestrator:
+        events = await collect(orchestrator.session("s").send("What is the capital of France?"))
+    assert reply(events) == "👍"
+
+
 async def test_an_empty_answer_is_told(open_engine: Open) -> None:
     async with open_engine(Scripted(card("chat"), words("\n"))) as orchestrator:
         events = await collect(orchestrator.session("s").send("How do I boil an egg?"))
