@@ -112,7 +112,7 @@ class Recogniser:
                 yield kept
 
     def quick(self, samples: np.ndarray, *, language: str = "") -> list[Segment]:
-        """As `transcribe` for one short piece of speech, several times as fast; at most one segment.
+        """As `transcribe` for one short piece of speech, several times as fast, and then one segment at most.
 
         Where that leads the model astray, and for longer speech, this is `transcribe` with one beam.
         """
