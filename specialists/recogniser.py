@@ -31,6 +31,9 @@ _UNSURE_WORDS = -0.8
 _SPEECH_MARGIN = 0.2
 """How far words may lie from where the voice detector heard a voice, in seconds."""
 
+_BEAMS = 3
+"""For what has to be quick: in noise, several words in a hundred better than one, and a tenth slower."""
+
 _JOINED, _WINDOW = 6.0, 30.0
 """What is said within one window of Whisper, in seconds, is heard in one piece where the silences are shorter
 than the first: it helps to know what was said before, but behind long silences Whisper drops words."""
@@ -114,7 +117,7 @@ class Recogniser:
     def quick(self, samples: np.ndarray, *, language: str = "") -> list[Segment]:
         """As `transcribe` for one short piece of speech, several times as fast, and then one segment at most.
 
-        Where that leads the model astray, and for longer speech, this is `transcribe` with one beam.
+        Where that leads the model astray, and for longer speech, this is `transcribe` with three beams.
         """
         model = self.load()
         _check_language(model, language)
@@ -132,7 +135,7 @@ class Recogniser:
                     return []
                 span = Span(voiced[0].start, voiced[-1].end)
                 return [Segment(heard.text, span, math.exp(min(heard.sure, 0.0)))]
-        return self.transcribe(samples, language=language, beams=1)
+        return self.transcribe(samples, language=language, beams=_BEAMS)
 
     def _read(self) -> WhisperModel:
         from faster_whisper import WhisperModel
