@@ -2,9 +2,10 @@
 
 Five sets of utterances. Four are parts of `benchmarks/data/turn-ends.jsonl`, in Piper voices: the rules
 were written with what three of them showed in view ("develop", "final", "fresh"); the fourth came from
-another hand after that ("unseen"). The last are the 64 pauses of the voice corpus in all of its voices, clean
-and with noise ("corpus"), which were in view as well. An utterance is cut off when
-its turn ends inside one of its pauses. What is waited after a whole one counts from its last voiced sample.
+another hand after that ("unseen"), was heard once, and then led to changes as well. The last are the 64
+pauses of the voice corpus in all of its voices, clean and with noise ("corpus"), which were in view, too. An
+utterance is cut off when its turn ends inside one of its pauses. What is waited after a whole one counts from
+its last voiced sample.
 
     python -m benchmarks.voice.turn_ends [--set unseen] [--detector URI]   # 10 minutes a set on two cores
 """

@@ -175,13 +175,12 @@ class Listener:
             return Guess(upto, None, error, heard=self._heard)
         text = " ".join(filter(None, (before, words.text)))
         confirmed = agreed(last.text if last else "", text) if self._live() else len(text)
-        guess = Guess(upto, replace(words, text=text), heard=self._heard, confirmed=confirmed)
-        if last is None or guess.heard - last.heard >= self.EVERY * RATE:
-            self._older = guess
-        return guess
+        return Guess(upto, replace(words, text=text), heard=self._heard, confirmed=confirmed)
 
     def _keep(self, guess: Guess) -> None:
         self.guess = guess
+        if guess.words and (self._older is None or guess.heard - self._older.heard >= self.EVERY * RATE):
+            self._older = guess
         if self.covers_all and not self.ears.speaking and guess.text:
             self._paused = _Cut(guess.upto, guess.text)
 

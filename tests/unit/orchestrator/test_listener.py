@@ -118,6 +118,12 @@ def test_what_may_be_the_end_is_taken_before_it_is_a_pause() -> None:
     assert stage.listener.covers_all and stage.listener.covers_voice
 
 
+def test_words_of_an_utterance_that_is_over_confirm_none_of_the_next() -> None:
+    stage = Stage(lambda _: "Stop.", (1.0, 1.0), (1.0, 0.5), takes=0.2).run(close_after=1.2)
+    late = [guess for at, guess in stage.guesses if at > 2.0]
+    assert late[0].confirmed == 0 and late[-1].confirmed == len("Stop.")
+
+
 def test_a_slow_recogniser_is_asked_less_often() -> None:
     stage = Stage(counted, (9.0, 0.0), takes=0.6).run(9.0)
     starts = np.array([at - 0.6 for at, _ in stage.guesses])
