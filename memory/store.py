@@ -65,7 +65,7 @@ class MemoryStore:
                 part=str(path),
                 remedy="Choose a writable folder for the data",
             ) from error
-        self.path = path = path.resolve()
+        self.path = path
         self._database = Database(path / "memory.db")
         self._vectors = Vectors(self._database, embed, tokens)
         self._index_path = path / "index.faiss"
