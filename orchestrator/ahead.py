@@ -1,18 +1,20 @@
-"""Ahead: calls that are made before it is certain that a turn will make them.
+"""Ahead: calls and decisions that are made before it is certain that a turn will make them.
 
 Whoever listens prepares a reply as soon as the person may be done, and has it when they are. Nothing of a
-preparation is an event, a record or an entry of a log: a turn that comes as expected finds its calls under
-way, one that comes otherwise finds nothing.
+preparation is an event, a record or an entry of a log: a turn that comes as expected finds its route taken
+and its calls under way, one that comes otherwise finds nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from orchestrator.controller.request import Request
+from orchestrator.controller.route import Controller, Route
 from orchestrator.stream import Stream
 from specialists.base import Card, Chunk, Task
 from specialists.errors import AntiphonError, DeadlineExceeded, SpecialistFailed
@@ -31,32 +33,45 @@ class _Begun:
     error: AntiphonError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Routed:
+    """A decision that was made ahead."""
+
+    request: Request
+    cards: tuple[Card, ...]
+    route: Route
+
+
 class Ahead:
-    """Stands before the runtime: gives a turn the calls that were made for it, and passes on all others.
+    """Stands before the runtime and the controller: gives a turn the calls and routes that were made for it,
+    and passes on all others.
 
     Only specialists that cost nothing and may be asked twice are called ahead.
     """
 
-    def __init__(self, call: Call, cards: Callable[[], tuple[Card, ...]]) -> None:
+    def __init__(self, call: Call, controller: Controller, cards: Callable[[], tuple[Card, ...]]) -> None:
         self._call = call
+        self._controller = controller
         self._cards = cards
         self._begun: list[_Begun] = []
+        self._routed: list[_Routed] = []
         self._rehearsal: asyncio.Task[None] | None = None
         self._taken = False
         """Whether the turn has come: from then on it makes its calls itself."""
 
-    def start(self, rehearse: Callable[[Call], AsyncIterator[object]]) -> None:
-        """Make the calls that `rehearse` makes through the function it is given; those before are dropped."""
+    def start(self, rehearse: Callable[[Call, Controller], AsyncIterator[object]]) -> None:
+        """Make the calls and decisions that `rehearse` makes through what it is given; those before are
+        dropped."""
         self.drop()
-        self._begun, self._taken = [], False
-        call = self._ahead(self._begun)
-        self._rehearsal = asyncio.create_task(_exhaust(rehearse(call)), name="rehearsal")
+        self._begun, self._routed, self._taken = [], [], False
+        rehearsal = rehearse(self._ahead(self._begun), _Noting(self._controller, self._routed))
+        self._rehearsal = asyncio.create_task(_exhaust(rehearsal), name="rehearsal")
 
     def drop(self) -> None:
         """Stop what was begun; nobody waits for its end."""
         if self._rehearsal is not None:
             self._rehearsal.cancel()
-        self._rehearsal, self._begun = None, []
+        self._rehearsal, self._begun, self._routed = None, [], []
 
     async def close(self) -> None:
         """The same, and wait for its end."""
@@ -64,6 +79,13 @@ class Ahead:
         self.drop()
         if rehearsal is not None:
             await asyncio.wait([rehearsal])
+
+    async def route(self, request: Request, cards: Sequence[Card]) -> Route:
+        """The decision for a turn. Raises what the controller raises."""
+        for routed in self._routed:
+            if routed.request == request and routed.cards == tuple(cards):
+                return routed.route
+        return await self._controller.route(request, cards)
 
     async def call(self, task: Task) -> AsyncIterator[Chunk]:
         """The answer to a task of a turn. Raises what the runtime raises."""
@@ -110,6 +132,19 @@ class Ahead:
                 made.chunks.close()
 
         return call
+
+
+@dataclass(frozen=True, slots=True)
+class _Noting:
+    """A controller that notes what it decided."""
+
+    inner: Controller
+    routed: list[_Routed]
+
+    async def route(self, request: Request, cards: Sequence[Card]) -> Route:
+        route = await self.inner.route(request, cards)
+        self.routed.append(_Routed(request, tuple(cards), route))
+        return route
 
 
 def _same(one: Task, other: Task) -> bool:

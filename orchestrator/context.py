@@ -90,7 +90,8 @@ class BusyMeter:
 class TurnContext:
     """One turn: what was sent, what was said before, and where its events go.
 
-    `keep` is False for a session that leaves nothing behind.
+    `keep` is False for a session that leaves nothing behind; whether it `reads` what is remembered is another
+    matter: who rehearses a turn does.
     """
 
     services: Services
@@ -115,6 +116,7 @@ class TurnContext:
     standing: tuple[StandingMade, ...] = ()
     """What the session waits for."""
     keep: bool = True
+    reads: bool = True
     scope: str = ""
     """The prefix of the sessions whose memories this turn may see; all of them without one."""
     busy: BusyMeter = field(default_factory=lambda: BusyMeter(lambda: 0.0))

@@ -18,6 +18,7 @@ from orchestrator.ahead import Ahead, Call
 from orchestrator.budget import Budget
 from orchestrator.consolidating import Consolidating
 from orchestrator.context import BusyMeter, Services, TurnContext
+from orchestrator.controller.route import Controller
 from orchestrator.events import Event, Heard, SessionOpened, TextDelta, TurnFinished
 from orchestrator.execution import Execution
 from orchestrator.graph import TurnGraph
@@ -80,12 +81,14 @@ class EngineSession:
         graph: TurnGraph,
         *,
         keep: bool,
+        reads: bool = True,
         history: History | None = None,
         scope: str = "",
         inputs: Callable[[Services, Journal], Services] = recorded,
         watches: bool = True,
     ) -> None:
-        """`keep` is False for a session that leaves nothing behind; it may begin with a `history`.
+        """`keep` is False for a session that leaves nothing behind; it may begin with a `history`. It `reads`
+        what is remembered unless it is nobody's.
 
         `scope` is the prefix of the sessions whose memories it may see. What its turns take in passes
         through `inputs`, which writes it down, or gives what was written down before. It `watches` for what
@@ -94,12 +97,13 @@ class EngineSession:
         self.name = name
         self._graph = graph
         self._keep = keep
+        self._reads = reads
         self.scope = scope
         log = services.memory.log if keep else None
         self._journal = Journal(name, services.clock, log, services.door)
-        self._ahead = Ahead(services.call, services.cards)
+        self._ahead = Ahead(services.call, services.controller, services.cards)
         self._alone = replace(services, observe=lambda event: None)
-        services = replace(services, call=self._ahead.call)
+        services = replace(services, call=self._ahead.call, controller=self._ahead)
         self._services = inputs(services, self._journal) if keep else services
         self._history = history or History()
         self._opening = asyncio.Lock()
@@ -196,10 +200,16 @@ class EngineSession:
         self._ahead.start(partial(self._rehearse, text))
         return True
 
-    def _rehearse(self, text: str, call: Call) -> AsyncIterator[Event]:
-        services = replace(self._alone, call=call)
+    def _rehearse(self, text: str, call: Call, controller: Controller) -> AsyncIterator[Event]:
+        services = replace(self._alone, call=call, controller=controller)
         stage = EngineSession(
-            self.name, services, self._graph, keep=False, history=self._history, scope=self.scope
+            self.name,
+            services,
+            self._graph,
+            keep=False,
+            reads=self._reads,
+            history=self._history,
+            scope=self.scope,
         )
         return stage.send(text, voice=True)
 
@@ -324,6 +334,7 @@ class EngineSession:
             unheard=sent.speak == "never",
             budget=sent.budget.tighter(services.config.allowed),
             keep=self._keep,
+            reads=self._reads,
             scope=self.scope,
             busy=BusyMeter(services.clock),
         )

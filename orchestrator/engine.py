@@ -209,7 +209,9 @@ class Orchestrator:
     def passing(self, history: Sequence[Message] = ()) -> EngineSession:
         """A session that leaves nothing behind and reads nothing of others; it may begin with a history."""
         begun = with_history(history)
-        session = EngineSession(new_name(), self._services, self._graph, keep=False, history=begun)
+        session = EngineSession(
+            new_name(), self._services, self._graph, keep=False, reads=False, history=begun
+        )
         self._passing.add(session)
         return session
 

@@ -45,7 +45,7 @@ class Evidence:
         same. None where memory holds none or it is not to be used."""
         services, key = self._context.services, self.key(card, task)
         settings = services.config.memory
-        if not key or not settings.reuse or not self._context.keep:
+        if not key or not settings.reuse or not self._context.reads:
             return None
         try:
             record = await services.door(services.memory.evidence, key, self._context.scope)
@@ -70,7 +70,7 @@ class Evidence:
     async def begun(self, card: Card, task: Task) -> Begun | None:
         """What an earlier step found in a first piece of the same clip, before it was ended."""
         services, key = self._context.services, self.key(card, task)
-        if not key or not services.config.memory.reuse or not self._context.keep:
+        if not key or not services.config.memory.reuse or not self._context.reads:
             return None
         if Clip.of(card, task) is None:
             return None

@@ -335,7 +335,7 @@ class Execution:
         )
 
     def _params(self, step: Step) -> Mapping[str, object]:
-        if step.specialist != RECALLS or not self._context.keep:
+        if step.specialist != RECALLS or not self._context.reads:
             return step.params
         shown = tuple(part.key for part in self.parts if part.blob and part.kind in (IMAGE, AUDIO))
         return {**step.params, "scope": self._context.scope, **({"like": shown} if shown else {})}

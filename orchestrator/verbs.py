@@ -111,10 +111,12 @@ async def perceive(context: TurnContext) -> Perceived:
 async def recall(context: TurnContext, perceived: Perceived) -> None:
     """Ask memory what it already knows of these blobs and this question."""
     services = context.services
-    if not context.keep or services.config.memory.hits == 0:
+    blobs = tuple(part.key for part in perceived.parts if part.blob)
+    if not context.reads or services.config.memory.hits == 0:
+        return
+    if not context.keep and not blobs:  # of words alone, what is found is told and decides nothing
         return
     began = services.clock()
-    blobs = tuple(part.key for part in perceived.parts if part.blob)
     words, k = perceived.parts[0].text, services.config.memory.hits
     query = Query(words, k=k, blobs=blobs, scope=context.scope, hurried=True)
     hits = await services.door(services.memory.recall, query)
@@ -137,7 +139,7 @@ async def route(context: TurnContext, perceived: Perceived) -> Plan | None:
         perceived.parts[0].text,
         [part.kind for part in perceived.parts[1 : 1 + perceived.new]],
         without_findings(context.history),
-        context.scope if context.keep else None,
+        context.scope if context.reads else None,
     )
     chosen = perceived.chosen
     if chosen is None:

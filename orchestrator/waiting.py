@@ -41,7 +41,7 @@ AFTER_OPENING = 2.0
 
 def take_up(context: TurnContext, perceived: Perceived) -> Plan | None:
     """The plan of a turn that makes, lists or dismisses standing requests: to say so. None for others."""
-    wanted = None if perceived.new or perceived.refused or not context.keep else wish(context.text)
+    wanted = None if perceived.new or perceived.refused or not context.reads else wish(context.text)
     if wanted is None:
         return None
     waiting = context.standing

@@ -1,7 +1,7 @@
 """Text into clauses, as it is being written, and clauses into words that can be spoken.
 
-The first clause is short, so that sound can begin early; later ones are whole sentences, or long parts of
-very long ones, because a voice needs them for its melody.
+The first clause is short, so that sound can begin early, and ends with a phrase if there is one; later ones
+are whole sentences, or long parts of very long ones, because a voice needs them for its melody.
 """
 
 from __future__ import annotations
@@ -15,13 +15,19 @@ from specialists.spoken import read_out
 
 @dataclass(frozen=True, slots=True)
 class _Lengths:
-    """In characters: from `soft` on a comma may end a clause, at `hard` a space has to."""
+    """In characters: from `soft` on a comma may end a clause, from `phrase` on a phrase; at `hard` a space
+    has to."""
 
     soft: int
+    phrase: int
     hard: int
 
 
-_RAMP = (_Lengths(soft=8, hard=48), _Lengths(soft=24, hard=110), _Lengths(soft=60, hard=220))
+_RAMP = (
+    _Lengths(soft=8, phrase=16, hard=48),
+    _Lengths(soft=24, phrase=110, hard=110),
+    _Lengths(soft=60, phrase=220, hard=220),
+)
 """For the first clause, the second, and all others: while one is heard the next, longer one can be made."""
 
 _UNBROKEN = 400
@@ -32,9 +38,16 @@ _BOUNDARY = re.compile(
     r"""(?P<end>[.!?…]++["'”’»)\]*_~`]*+(?=\s))
       | (?P<wide>[。！？]++[」』”]*+(?=[\s\S]))
       | (?P<soft>[,;:]["'”’)\]*_]*+(?=\s) | (?<=\s)[-–](?=\s) | — | [、，；])
-      | (?P<line>\n(?=[\s\S]))""",
+      | (?P<line>\n(?=[\s\S]))
+      | (?P<phrase>(?<=[a-z]{3})[ ](?=(?:that|which|who|because|when|where|while|if|with|by|for|from|in|on|at
+            |to|and|or|but|into|about|before|after|through|without)[ ]))""",
     re.VERBOSE,
 )
+_HOLDS = re.compile(
+    r"(?i)\b(?:and|are|able|but|for|from|going|has|have|into|is|order|such|than|that|the|used"
+    r"|want|was|were|with|you|they|there|this|what|which|who|how|when|where|why)$"
+)
+"""Words that nobody pauses behind."""
 _FENCE = re.compile(r"(?:(?<=\n)|\s*\n)[ \t]*```")
 _FENCE_END = re.compile(r"\n[ \t]*```[ \t]*\n")
 _SPACE = re.compile(r"\s")
@@ -118,6 +131,8 @@ class ClauseSplitter:
         match boundary.lastgroup:
             case "soft":
                 return len(said) >= self._lengths.soft
+            case "phrase":
+                return len(said) >= self._lengths.phrase and not _HOLDS.search(said)
             case "line":
                 return not text[boundary.end()].islower()
             case "end" if boundary.group().startswith(".") and boundary.group().count(".") == 1:

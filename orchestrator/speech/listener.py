@@ -60,12 +60,11 @@ class Listener:
     """Seconds of new sound after which a live recognition is repeated."""
     SHARE = 0.2
     """Of the time that live recognition may take; it works on two cores, so this is 40 % of one."""
-    EARLY = 0.06
-    """Seconds of silence that may be the end: live recognition does not wait for a pause then."""
+    TAIL = 0.06
+    """Seconds of silence that recognition needs to have the last word right; with more it hears the same.
+    They may be the end, so live recognition does not wait for a pause then."""
     NEW = 0.15
     """Seconds of new sound that this takes."""
-    TAIL = 0.1
-    """Seconds of silence that recognition needs to have the last word right."""
     LONG = 12.0
     """Seconds from which on what was said before a pause is left alone."""
     KEPT = 2.0
@@ -119,7 +118,7 @@ class Listener:
             middle = (self._paused.place + self.ears.clock - WINDOW) // 2
             self._cuts.append(replace(self._paused, place=middle))
             self._paused = None
-        if Boundary.PAUSED in boundaries or self._due():
+        if (Boundary.PAUSED in boundaries and not self._under_way) or self._due():
             self._wanted.set()
         return boundaries
 
@@ -158,8 +157,13 @@ class Listener:
         if not ears.speaking or self._busy:
             return False
         new = ears.clock - max(self._heard, ears.onset)
-        silent = ears.silence >= self.EARLY and self._heard <= ears.last_voiced
+        silent = ears.silence >= self.TAIL and self._heard <= ears.last_voiced
         return new >= (self.NEW if silent else self._every) * RATE and self._live()
+
+    @property
+    def _under_way(self) -> bool:
+        """Whether the words of all that was said are being recognised."""
+        return self._busy and self._heard - self.TAIL * RATE >= self.ears.last_voiced
 
     def _is_open(self, onset: int) -> bool:
         return self.ears.open and self.ears.onset == onset

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.speech.words import words_within
+from orchestrator.speech.words import QUIET, words_within
 
 Samples = NDArray[np.float32]
 
@@ -21,6 +21,9 @@ DUCKED = 10 ** (-12 / 20)
 """The gain while the person may be speaking: -12 dB."""
 FADE_SECONDS = 0.01
 """Every change of gain, stops included, is a ramp of this length: a step would click."""
+
+_MARKS = frozenset((*".,;:?!…–—", ""))
+"""After a text that ends with one of these, or without any, a voice pauses."""
 
 
 @dataclass
@@ -92,6 +95,7 @@ class Playout:
                 text, samples, start = last.text, np.concatenate([last.samples, samples]), last.start
             else:
                 start = self._clauses[-1].end if self._clauses else 0
+                samples = self._without_lead(samples)
             self._clauses.append(_Clause(text, start, samples, words_within(text, samples, self.rate)))
             return True
 
@@ -191,6 +195,14 @@ class Playout:
         self._first: int | None = None
         self._last = 0
         self._passed: deque[tuple[int, int]] = deque()  # the clock and `_at`, before each recent block
+
+    def _without_lead(self, samples: Samples) -> Samples:
+        """Without the silence that a voice begins with, at the start of a reply and within a sentence: there
+        it would be a wait, here a stumble."""
+        if self._clauses and self._clauses[-1].text.rstrip()[-1:] in _MARKS:
+            return samples
+        loud = np.flatnonzero(np.abs(samples) > QUIET)
+        return samples[max(0, int(loud[0]) - self._fade) :] if len(loud) else samples
 
     def _pending(self) -> bool:
         return not self._stopped and bool(self._clauses) and self._at < self._clauses[-1].end

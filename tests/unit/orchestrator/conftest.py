@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from orchestrator.config import Config
+from orchestrator.controller.route import Controller
 from orchestrator.engine import Orchestrator
 from specialists.base import Chunk, Specialist
 from specialists.fakes import Scripted, card, words
@@ -46,10 +47,13 @@ def open_engine(tmp_path: Path) -> Open:
     """Opens an engine whose specialists are `cast()` with the given ones in place of their namesakes."""
 
     @asynccontextmanager
-    async def opened(*replaced: Specialist, **engine: object) -> AsyncIterator[Orchestrator]:
+    async def opened(
+        *replaced: Specialist, controller: Controller | None = None, **engine: object
+    ) -> AsyncIterator[Orchestrator]:
         specialists = cast() | {s.card.name: s for s in replaced}
         config = Config.model_validate({"engine": {"data": tmp_path / "data", "models": tmp_path, **engine}})
-        async with Orchestrator.open(config, runtime=LocalRuntime(specialists.values())) as orchestrator:
+        runtime = LocalRuntime(specialists.values())
+        async with Orchestrator.open(config, runtime=runtime, controller=controller) as orchestrator:
             yield orchestrator
 
     return opened

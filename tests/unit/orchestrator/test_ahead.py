@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from orchestrator.ahead import Ahead, Call
+from orchestrator.controller.exemplars import Decision
+from orchestrator.controller.request import Request
+from orchestrator.controller.route import Controller, Route, controls_of
 from orchestrator.conversation import EngineSession
 from orchestrator.engine import Orchestrator
 from orchestrator.events import Event
-from specialists.base import Chunk, Cost, Specialist, Task
+from specialists.base import Card, Chunk, Cost, Specialist, Task
 from specialists.content import TEXT
-from specialists.errors import SpecialistFailed
+from specialists.errors import DeadlineExceeded, SpecialistFailed
 from specialists.fakes import Scripted, card
 from tests.unit.orchestrator.conftest import Open, speaking
 
@@ -43,6 +48,18 @@ class Watched(Specialist):
             raise SpecialistFailed("broke", part="chat")
         yield Chunk(TEXT, "Paris ")
         yield Chunk(TEXT, "is the capital.")
+
+
+class Counting:
+    """Sends everything the same way, and counts."""
+
+    def __init__(self, *steps: str) -> None:
+        self.asked: list[Request] = []
+        self._decision = Decision(steps or ("chat",))
+
+    async def route(self, request: Request, cards: Sequence[Card]) -> Route:
+        self.asked.append(request)
+        return Route(controls_of(self._decision), "counting")
 
 
 def spoken(engine: Orchestrator, name: str = "s") -> EngineSession:
@@ -125,6 +142,65 @@ async def test_a_turn_that_follows_at_once_has_the_calls_that_are_under_way(open
         assert reply(await turn) == "Paris is the capital." and len(chat.tasks) == 1
 
 
+async def test_a_route_is_taken_once(open_engine: Open) -> None:
+    controller = Counting()
+    chat = Watched()
+    async with open_engine(chat, controller=controller) as engine:
+        session = spoken(engine)
+        await session.open()
+        session.prepare(QUESTION)
+        await chat.begun.wait()
+        chat.gate.set()
+        events = await said(session)
+        assert len(controller.asked) == 1 and len(chat.tasks) == 1
+        (routed,) = [event for event in events if event.type == "turn.routed"]
+        assert routed.controller == "counting"
+        assert len(await said(session, "And of Spain?")) and len(controller.asked) == 2
+
+
+async def test_a_route_that_was_taken_for_other_words_is_not_used() -> None:
+    chat, controller = Watched(), Counting()
+    ahead = Ahead(chat.run, controller, lambda: (chat.card,))
+    noted = asyncio.Event()
+
+    async def rehearse(call: Call, controller: Controller) -> AsyncIterator[object]:
+        await controller.route(Request(QUESTION), [chat.card])
+        noted.set()
+        await asyncio.Event().wait()
+        yield None
+
+    ahead.start(rehearse)
+    await noted.wait()
+    await ahead.route(Request(QUESTION, person="anna"), [chat.card])
+    await ahead.route(Request(QUESTION), [chat.card, chat.card])
+    assert len(controller.asked) == 3
+    await ahead.route(Request(QUESTION), (chat.card,))
+    assert len(controller.asked) == 3
+    ahead.drop()
+    await ahead.route(Request(QUESTION), [chat.card])
+    assert len(controller.asked) == 4
+    await ahead.close()
+
+
+async def test_what_is_remembered_is_used_ahead(open_engine: Open, picture: Path) -> None:
+    vision, chat = Watched(), Watched()
+    vision.card = card("vision", ["image"])
+    vision.gate.set()
+    chat.gate.set()
+    async with open_engine(vision, chat, controller=Counting("vision", "chat")) as engine:
+        session = spoken(engine)
+        async for _ in session.send("What is in this picture?", images=[picture]):
+            pass
+        looked, asked = len(vision.tasks), len(chat.tasks)
+        assert looked
+        session.prepare("What else is in the picture?")
+        await until(lambda: len(chat.tasks) > asked)
+        events = await said(session, "What else is in the picture?")
+        assert len(vision.tasks) == looked, "what was found stands in memory"
+        assert len(chat.tasks) == asked + 1, "and was told to the chat ahead"
+        assert events[-1].reused == ("vision",)
+
+
 async def test_an_interruption_ends_what_was_prepared(open_engine: Open) -> None:
     chat = Watched()
     async with open_engine(chat) as engine:
@@ -191,15 +267,12 @@ async def test_nothing_is_prepared_while_a_turn_runs_or_before_the_session_is_op
 
 
 async def test_an_answer_that_was_begun_ahead_keeps_to_the_deadline_of_the_turn() -> None:
-    from orchestrator.ahead import Ahead
-    from specialists.errors import DeadlineExceeded
-
     chat = Watched()
-    ahead = Ahead(chat.run, lambda: (chat.card,))
+    ahead = Ahead(chat.run, Counting(), lambda: (chat.card,))
     task = Task("a", "chat", instruction=QUESTION)
 
-    async def rehearse(call: object) -> AsyncIterator[object]:
-        async for chunk in call(task):  # type: ignore[operator]
+    async def rehearse(call: Call, controller: Controller) -> AsyncIterator[object]:
+        async for chunk in call(task):
             yield chunk
 
     ahead.start(rehearse)

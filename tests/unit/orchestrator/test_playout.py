@@ -66,6 +66,29 @@ def test_sound_at_another_rate_is_resampled_to_the_same_length() -> None:
     assert int(spectrum.argmax()) == 440
 
 
+def spaced(before: float, level: float = 0.5) -> np.ndarray:
+    return np.concatenate(
+        [np.zeros(round(RATE * before), np.float32), tone(0.1, level), np.zeros(160, np.float32)]
+    )
+
+
+def test_a_reply_begins_at_once_and_pauses_only_at_marks() -> None:
+    playout = Playout(RATE)
+    playout.begin(1)
+    for text in ("A loan", "that you take,", "and pay back."):
+        playout.add(1, text, spaced(0.06), RATE)
+    heard = np.abs(play(playout, 0.6)) > 0.1
+    edges = np.flatnonzero(np.diff(heard.astype(int), prepend=0)) / RATE
+    begins, ends = edges[::2], edges[1::2]
+    assert begins[0] == pytest.approx(FADE_SECONDS)
+    assert begins[1] - ends[0] == pytest.approx(0.01 + FADE_SECONDS)
+    assert begins[2] - ends[1] == pytest.approx(0.01 + 0.06)
+    assert playout.share().heard == "A loan that you take, and pay back."
+    playout.begin(2)
+    playout.add(2, "silence", np.zeros(RATE, np.float32), RATE)
+    assert playout.sounding and not play(playout, 0.5).any()
+
+
 def test_late_sound_of_another_turn_is_dropped() -> None:
     playout = speaking(("one", 0.1))
     playout.begin(2)

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from specialists.clauses import ClauseSplitter, speakable, split
 
-WORDS = "word A 3.5 10:30 e.g. Dr. no. etc. 1. I. J. ?! ... 。 」 ， , ; : — ** ` ``` - # | --- é"
+WORDS = (
+    "word that with going to and A 3.5 10:30 e.g. Dr. no. etc. 1. I. J. ?! ... 。 」 ， , ; : — **"
+    " ` ``` - # | --- é"
+)
 SPACES = (" ", "  ", "\n", "\n\n", "\t", "\n```\n", " - ", '"', "\u200b")
 LONG = ("x" * 70, "y" * 230, "z" * 420, "https://a.example/x,y.html")
 PIECES = st.sampled_from((*WORDS.split(), *SPACES, *LONG))
@@ -87,6 +90,29 @@ def test_the_first_clause_comes_early_and_later_ones_are_longer() -> None:
     lengths = [len(clause) for clause in fed(sentence)]
     assert lengths[0] < 15
     assert lengths[0] < lengths[1] < lengths[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("You can use a window with a glass that lets in light.", "You can use a window "),
+        ("The ideal amount of time to boil an egg depends on it.", "The ideal amount of time "),
+        ("You can use any room with walls.", "You can use any room "),  # as early as it may be
+        ("Take this one with you.", "Take this one with you."),  # too early
+        (
+            "I am not going to tell you what and where it is.",
+            "I am not going to tell you what and where it is.",
+        ),
+        ("It is made of the wood from the trees.", "It is made of the wood "),
+    ],
+)
+def test_the_first_clause_ends_with_a_phrase(text: str, first: str) -> None:
+    assert fed(text)[0] == first
+
+
+def test_later_clauses_do_not_end_with_a_phrase() -> None:
+    later = "You can use a window with a glass that lets in light from the street."
+    assert fed(f"Yes. {later}") == ["Yes. ", later]
 
 
 def test_a_clause_is_out_as_soon_as_it_is_certain() -> None:
