@@ -11,7 +11,7 @@ import numpy as np
 from memory import late
 from memory.late import Floats, Question
 from memory.vectors import tokens_of, vectors_of
-from memory.words import rarity
+from memory.words import Frequencies, rarity
 from specialists.embed import Encoded
 
 GAP = 3600.0
@@ -35,6 +35,7 @@ def answering(
     asked: Encoded,
     rows: Sequence[int],
     favour: Mapping[int, float],
+    frequencies: Frequencies,
 ) -> dict[int, float]:
     """Row to score, higher for better, of the `SHORTLIST` whose own words answer best; without those that
     have no tokens yet. What some rows have ahead for other reasons is their `favour`."""
@@ -42,7 +43,7 @@ def answering(
     known = [row for row in rows if row in tokens]
     if not known or tokens[known[0]].shape[1] != asked.states.shape[1]:
         return {}
-    question = Question.of(text, asked.states, asked.spans, rarity(connection, late.words_of(text)))
+    question = Question.of(text, asked.states, asked.spans, rarity(frequencies, late.words_of(text)))
     own = late.matches(question, [tokens[row] for row in known])
     ahead = np.array([favour.get(row, 0.0) for row in known], dtype=np.float32)
     best = np.argsort(-(own @ question.weights + ahead), kind="stable")[:SHORTLIST]

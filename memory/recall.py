@@ -19,7 +19,7 @@ from memory.rows import COLUMNS, from_row
 from memory.senses import Like, Senses, resting_on
 from memory.setting import Setting, Stretch, beside_event
 from memory.vectors import Floats, Vectors
-from memory.words import by_words
+from memory.words import Frequencies, by_words
 from specialists.content import Anchor
 from specialists.embed import Encoded
 from specialists.errors import BadInput, SpecialistFailed
@@ -197,7 +197,11 @@ class Recall:
             for sense in ("look", "sound"):
                 ranking.add(sense, [row for row, like in ranking.likes.items() if like.sense == sense])
             ranking.add("blob", _by_blob(connection, query.blobs, depth, wanted))
-            ranking.add("lexical", by_words(connection, query.text, depth, wanted.where(), wanted.values))
+            frequencies = Frequencies(connection)
+            found_by_words = by_words(
+                connection, query.text, depth, wanted.where(), wanted.values, frequencies
+            )
+            ranking.add("lexical", found_by_words)
             if not query.text.strip() and not query.blobs and not query.like:
                 ranking.add("recent", _recent(connection, depth, wanted))
             if then is not None and asked is None:
@@ -206,7 +210,7 @@ class Recall:
             if asked is not None and asked.tokens is not None:
                 first = [row for row, _ in ranking.best(max(ANSWERING, 2 * query.k))]
                 ranking.answering = answering(
-                    connection, asked.space, query.text, asked.tokens, first, ranking.favour
+                    connection, asked.space, query.text, asked.tokens, first, ranking.favour, frequencies
                 )
                 answer = [row for row, _ in ranking.best(TOLD_OF) if row in ranking.answering]
                 for row, more in setting.told(connection, answer).items():

@@ -23,7 +23,7 @@ from memory.rows import COLUMNS, from_row
 from memory.sentences import content, words
 from memory.setting import moment_of, stretch_of
 from memory.when import When, when
-from memory.words import rarity
+from memory.words import Frequencies, rarity
 from specialists.content import AUDIO, IMAGE, Kind, Span
 
 SUMMING_UP = ("summary", "theme")
@@ -187,7 +187,7 @@ class TwoSpeed:
         """The share of the question's content words that a text has, the rare ones weighing more."""
         asked = list(dict.fromkeys(word for word in words(telling(question)) if content(word)))
         with self._database.read() as connection:
-            weights = rarity(connection, [word for word in asked if word.isalnum()])
+            weights = rarity(Frequencies(connection), [word for word in asked if word.isalnum()])
         there = set(content(told))
         total = math.fsum(weights.values())
         return (

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from sqlite3 import Connection
 
 WORDS = 32
@@ -22,25 +23,65 @@ FEW = 50
 """A word in more than this share of the records says little, unless it is in few of them."""
 
 
+class Frequencies:
+    """How many records there are, and how many have a word. Each is counted once: of frequent words this is
+    the dearest part of a search by words."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._counts: dict[str, int] = {}
+
+    def of(self, word: str) -> int:
+        """Records that have the word; counting stops where they would be too many to rank."""
+        if word not in self._counts:
+            counted = self._connection.execute(
+                "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)",
+                (_quoted(word), BUDGET + 1),
+            )
+            self._counts[word] = int(counted.fetchone()[0])
+        return self._counts[word]
+
+    @cached_property
+    def total(self) -> int:
+        """About how many records there are: what was deleted in between counts as well."""
+        # Each end by itself: asked for both at once, SQLite reads the whole table.
+        first, last = (
+            self._connection.execute(f"SELECT {end}(row) FROM records").fetchone()[0]
+            for end in ("min", "max")
+        )
+        return 0 if last is None else int(last - first + 1)
+
+
 def by_words(
-    connection: Connection, text: str, depth: int, where: str = "true", values: Sequence[object] = ()
+    connection: Connection,
+    text: str,
+    depth: int,
+    where: str = "true",
+    values: Sequence[object] = (),
+    frequencies: Frequencies | None = None,
 ) -> list[int]:
     """Rows of the records that share words with the text, the best first, at most `depth`.
 
-    `where` is a condition on the table `records`, with the `values` of its parameters.
+    `where` is a condition on the table `records`, with the `values` of its parameters. `frequencies` are
+    those of the moment, where they are at hand.
     """
-    return [row for row, _ in scored_by_words(connection, text, depth, where, values)]
+    return [row for row, _ in scored_by_words(connection, text, depth, where, values, frequencies)]
 
 
 def scored_by_words(
-    connection: Connection, text: str, depth: int, where: str = "true", values: Sequence[object] = ()
+    connection: Connection,
+    text: str,
+    depth: int,
+    where: str = "true",
+    values: Sequence[object] = (),
+    frequencies: Frequencies | None = None,
 ) -> list[tuple[int, float]]:
     """As `by_words`, with the BM25 score of each, higher for better.
 
     Frequent words are left out as long as there are others. When all are, only records that have every one
     of them count; in a large store those come the newest first, all with the score 0.
     """
-    expression, ranked = _expression(connection, text)
+    expression, ranked = _expression(frequencies or Frequencies(connection), text)
     if not expression:
         return []
     score, order = ("-rank", "rank, rowid DESC") if ranked else ("0.0", "rowid DESC")
@@ -58,22 +99,13 @@ def scored_by_words(
     return kept[:depth]
 
 
-def rarity(connection: Connection, words: Sequence[str]) -> dict[str, float]:
+def rarity(frequencies: Frequencies, words: Sequence[str]) -> dict[str, float]:
     """How much each word tells: the logarithm of how few of the records have it, above 0.
 
     Counting stops at `BUDGET`; a store counts as no larger than `LARGE`, so that words beyond it tell little.
     """
-    total = min(_total(connection), LARGE)
-    return {word: math.log(1 + total / (1 + _count(connection, f'"{word}"'))) for word in words}
-
-
-def _total(connection: Connection) -> int:
-    """About how many records there are: what was deleted in between counts as well."""
-    # Each end by itself: asked for both at once, SQLite reads the whole table.
-    first, last = (
-        connection.execute(f"SELECT {end}(row) FROM records").fetchone()[0] for end in ("min", "max")
-    )
-    return 0 if last is None else int(last - first + 1)
+    total = min(frequencies.total, LARGE)
+    return {word: math.log(1 + total / (1 + frequencies.of(word))) for word in words}
 
 
 def _fitting(connection: Connection, rows: Sequence[int], where: str, values: Sequence[object]) -> set[int]:
@@ -85,30 +117,25 @@ def _fitting(connection: Connection, rows: Sequence[int], where: str, values: Se
     return {row for (row,) in found}
 
 
-def _expression(connection: Connection, text: str) -> tuple[str, bool]:
+def _expression(frequencies: Frequencies, text: str) -> tuple[str, bool]:
     """The text as an FTS5 expression of quoted words, so that nothing in it is syntax, and whether the
     records that match are few enough to be ranked. Empty without words."""
     words = list(dict.fromkeys(re.findall(r"\w+", text.casefold())))[:WORDS]
-    quoted = [f'"{word}"' for word in words]
-    if not quoted:
+    if not words:
         return "", False
-    limit = min(BUDGET, max(FEW, int(_total(connection) * FREQUENT_SHARE)))
-    counts = {word: _count(connection, word) for word in quoted}
+    limit = min(BUDGET, max(FEW, int(frequencies.total * FREQUENT_SHARE)))
+    counts = {word: frequencies.of(word) for word in words}
     chosen: list[str] = []
     room = BUDGET
-    for word in sorted(quoted, key=lambda word: counts[word]):
+    for word in sorted(words, key=lambda word: counts[word]):
         room -= counts[word]
         if counts[word] > limit or room < 0:
             break
         chosen.append(word)
     if chosen:
-        return " OR ".join(chosen), True
-    return " AND ".join(quoted), min(counts.values()) <= BUDGET
+        return " OR ".join(map(_quoted, chosen)), True
+    return " AND ".join(map(_quoted, words)), min(counts.values()) <= BUDGET
 
 
-def _count(connection: Connection, word: str) -> int:
-    """How many records have the word; counting stops where it would be too many to rank."""
-    counted = connection.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)", (word, BUDGET + 1)
-    )
-    return int(counted.fetchone()[0])
+def _quoted(word: str) -> str:
+    return f'"{word}"'

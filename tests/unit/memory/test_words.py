@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from memory.store import MemoryStore
-from memory.words import BUDGET, by_words, scored_by_words
+from memory.words import BUDGET, Frequencies, by_words, rarity, scored_by_words
 
 
 def stored(store: MemoryStore, *texts: str, session: str = "") -> list[int]:
@@ -69,3 +69,16 @@ def test_words_that_are_all_too_frequent_to_rank_find_the_newest_with_every_one(
 def test_without_words_nothing_is_found(store: MemoryStore, text: str) -> None:
     stored(store, "a cat")
     assert found(store, text) == []
+
+
+def test_how_frequent_a_word_is_is_counted_once_a_question(store: MemoryStore) -> None:
+    stored(store, "a red bicycle", "a red boat", "green tea")
+    asked: list[str] = []
+    with store._database.read() as connection:
+        connection.set_trace_callback(asked.append)
+        frequencies = Frequencies(connection)
+        scored_by_words(connection, "red tea, red", 10, frequencies=frequencies)
+        told = rarity(frequencies, ["red", "tea", "bicycle"])
+        connection.set_trace_callback(None)
+    assert told["bicycle"] == told["tea"] > told["red"] > 0
+    assert sum("count(*)" in statement for statement in asked) == 3
