@@ -103,10 +103,11 @@ def _stages(recording: Recording, said: Said, turn: int) -> dict[str, float]:
     begun = [event.time - zero for event in recording.of(TurnStarted) if event.turn == turn]
     if asked is None or not begun:
         return {}
-    words = [e.time - zero for e in recording.of(Transcript) if said.first < e.time - zero <= asked + 0.001]
+    heard = [e for e in recording.of(Transcript) if said.first < e.time - zero <= asked + 0.001]
+    words = [event.time - zero for event in heard if event.text == heard[-1].text]
     finished = [event for event in recording.of(TurnFinished) if event.turn == turn]
     marks = finished[0].timings if finished else {}
-    stages = {"words recognised": max(words, default=asked), "end of turn decided": asked}
+    stages = {"words recognised": min(words, default=asked), "end of turn decided": asked}
     for name in ("recall", "route", "plan"):
         if name in marks:
             stages[f"{name} done"] = begun[0] + marks[name]
