@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from specialists.base import Chunk, Task
 from specialists.content import AUDIO, BlobRef, Part
-from specialists.errors import UnknownName
+from specialists.errors import SpecialistFailed, UnknownName
 from specialists.media import encode_wav
 from specialists.runtime import Runtime
 
@@ -77,14 +77,14 @@ async def recognise(
 
 
 async def hedged(call: Callable[[], Awaitable[Words]], patience: float) -> Words:
-    """What the first of two calls answers, the second made when the first takes longer than `patience`
-    seconds; raises what it raises (Dean and Barroso, "The tail at scale", 2013)."""
-    calls = {asyncio.ensure_future(call())}
+    """What the first of two calls answers, the second made when the first fails or takes longer than
+    `patience` seconds; raises what it raises (Dean and Barroso, "The tail at scale", 2013)."""
+    calls = {first := asyncio.ensure_future(call())}
     try:
-        done, _ = await asyncio.wait(calls, timeout=patience)
-        if not done:
-            calls.add(asyncio.ensure_future(call()))
-            done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        done, running = await asyncio.wait(calls, timeout=patience)
+        if not done or isinstance(first.exception(), SpecialistFailed):
+            calls.add(second := asyncio.ensure_future(call()))
+            done, _ = await asyncio.wait({second, *running}, return_when=asyncio.FIRST_COMPLETED)
         return done.pop().result()
     finally:
         for one in calls:
