@@ -61,8 +61,11 @@ class Listener:
     SHARE = 0.2
     """Of the time that live recognition may take; it works on two cores, so this is 40 % of one."""
     TAIL = 0.06
-    """Seconds of silence that recognition needs to have the last word right; with more it hears the same.
-    They may be the end, so live recognition does not wait for a pause then."""
+    """Seconds of silence that recognition needs to have the last word right. They may be the end, so live
+    recognition does not wait for a pause then."""
+    LONG_TAIL = 0.1
+    """The same where each word counts: with more silence a word or two in a hundred change, in noise and in
+    short utterances."""
     NEW = 0.15
     """Seconds of new sound that this takes."""
     LONG = 12.0
@@ -80,6 +83,8 @@ class Listener:
     ) -> None:
         self.ears = ears
         self.guess: Guess | None = None
+        self.thorough = False
+        """Whether a word that is misheard would cost more than a moment."""
         self._recognise = recognise
         self._live = live
         self._judge = judge
@@ -96,7 +101,7 @@ class Listener:
     @property
     def covers_all(self) -> bool:
         """Whether the guess covers all that was said until now."""
-        return self.guess is not None and self.guess.heard - self.TAIL * RATE >= self.ears.last_voiced
+        return self.guess is not None and self._covers(self.guess.heard)
 
     @property
     def covers_voice(self) -> bool:
@@ -163,7 +168,12 @@ class Listener:
     @property
     def _under_way(self) -> bool:
         """Whether the words of all that was said are being recognised."""
-        return self._busy and self._heard - self.TAIL * RATE >= self.ears.last_voiced
+        return self._busy and self._covers(self._heard)
+
+    def _covers(self, heard: int) -> bool:
+        """Whether what was heard up to this place is enough to have the words of all that was said."""
+        tail = self.LONG_TAIL if self.thorough else self.TAIL
+        return heard - tail * RATE >= self.ears.last_voiced
 
     def _is_open(self, onset: int) -> bool:
         return self.ears.open and self.ears.onset == onset

@@ -214,6 +214,8 @@ class Conversation:
                     return
 
     def _hear(self, frame: Samples) -> None:
+        # Over a reply the words decide whether it stops; otherwise the reply shows what was misheard.
+        self._listener.thorough = self._state in PLAYING or self._state in turn.OVERLAP
         for boundary in self._listener.feed(frame):
             stopped = boundary is Boundary.PAUSED
             self._cue(Cue.SPEECH_STOPPED if stopped else Cue.SPEECH_STARTED)

@@ -116,6 +116,16 @@ def test_what_may_be_the_end_is_recognised_before_it_is_a_pause_and_once() -> No
     assert stage.listener.covers_all and stage.listener.covers_voice
 
 
+def test_where_each_word_counts_it_is_recognised_again_with_more_silence() -> None:
+    stage = Stage(counted, (2.0, 0.6), takes=0.1)
+    stage.listener.thorough = True
+    stage.run()
+    ended = stage.ears.last_voiced
+    first, second = [guess.heard - ended for _, guess in stage.guesses if guess.heard > ended]
+    assert Listener.TAIL <= first / RATE < Listener.LONG_TAIL <= second / RATE
+    assert stage.listener.covers_all
+
+
 def test_a_pause_is_recognised_when_what_may_be_the_end_was_not() -> None:
     """A guess that began a window after the last voice lacks the silence that it needs."""
     stage = Stage(counted, (0.35, 0.6), takes=0.01).run()
