@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -21,6 +22,7 @@ from orchestrator.context import BusyMeter, Services, TurnContext
 from orchestrator.controller.route import Controller
 from orchestrator.events import Event, Heard, SessionOpened, TextDelta, TurnFinished
 from orchestrator.execution import Execution
+from orchestrator.foretelling import ends
 from orchestrator.graph import TurnGraph
 from orchestrator.history import History, Served
 from orchestrator.intake import Given, attachments
@@ -106,6 +108,8 @@ class EngineSession:
         services = replace(services, call=self._ahead.call, controller=self._ahead)
         self._services = inputs(services, self._journal) if keep else services
         self._history = history or History()
+        self._rehearsed = ""
+        self._asked = itertools.count(1)
         self._opening = asyncio.Lock()
         self._starting = asyncio.Lock()
         self._opened = False
@@ -197,8 +201,17 @@ class EngineSession:
         """
         if not self._opened or self._turn is not None:
             return False
+        self._rehearsed = text
         self._ahead.start(partial(self._rehearse, text))
         return True
+
+    async def ends(self, text: str) -> float | None:
+        """How likely it is, 0 to 1, that who said these words to the assistant is done, as the chat model
+        sees it; None where it does not tell. It has the words read for the reply besides."""
+        if self._turn is None and text != self._rehearsed:
+            self._ahead.drop()  # it was for other words, and holds up the model
+        messages = self._history.messages[-HISTORY_MESSAGES:]
+        return await ends(self._alone, f"{self.name}-ends-{next(self._asked)}", text, messages)
 
     def _rehearse(self, text: str, call: Call, controller: Controller) -> AsyncIterator[Event]:
         services = replace(self._alone, call=call, controller=controller)

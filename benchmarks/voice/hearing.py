@@ -64,14 +64,16 @@ def hear(
     *,
     noise: Samples | None = None,
     detector: TurnDetector | None = None,
+    ends: Callable[[str], float] | None = None,
     until: float = 0.0,
     live: bool = True,
 ) -> Hearing:
     """Hear an utterance until its turn ends, however often it would have ended before the second `until`.
 
-    Without `live` words are recognised at pauses alone, which is quicker and ends turns at the same time.
+    `ends` tells how likely a text is all there is, as the chat model does in a conversation. Without `live`
+    words are recognised at pauses alone, which is quicker and ends turns at the same time.
     """
-    return loops.run(_hear(in_a_room(samples, noise), recogniser, detector, until, live))
+    return loops.run(_hear(in_a_room(samples, noise), recogniser, detector, ends, until, live))
 
 
 def in_a_room(samples: Samples, noise: Samples | None) -> Samples:
@@ -83,7 +85,12 @@ def in_a_room(samples: Samples, noise: Samples | None) -> Samples:
 
 
 async def _hear(
-    line: Samples, recogniser: Recogniser, detector: TurnDetector | None, until: float, live: bool
+    line: Samples,
+    recogniser: Recogniser,
+    detector: TurnDetector | None,
+    ends: Callable[[str], float] | None,
+    until: float,
+    live: bool,
 ) -> Hearing:
     spent = 0.0
     clock = asyncio.get_running_loop().time
@@ -106,8 +113,18 @@ async def _hear(
         assert detector is not None
         return await takes_its_time(lambda: detector.probability(heard, text))
 
+    async def foretell(text: str) -> float:
+        assert ends is not None
+        return await takes_its_time(lambda: ends(text))
+
     ears = Ears(silero())
-    listener = Listener(ears, recognise, live=lambda: live, judge=judge if detector else None)
+    listener = Listener(
+        ears,
+        recognise,
+        live=lambda: live,
+        judge=judge if detector else None,
+        foretell=foretell if ends else None,
+    )
     partials: list[Partial] = []
     started, now = NEVER, 0.0
 
@@ -133,5 +150,5 @@ def _ended(listener: Listener) -> str | None:
     guess = listener.guess
     if guess is None or not listener.covers_all or not listener.ears.open:
         return None
-    over = listener.ears.silence >= patience(guess.text, WAIT, guess.complete)
+    over = listener.ears.silence >= patience(guess.text, WAIT, guess.complete, guess.whole)
     return guess.text if over else None

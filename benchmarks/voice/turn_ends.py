@@ -16,19 +16,28 @@ import argparse
 import json
 import statistics
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.voice import corpus
 from benchmarks.voice.clip import RATE, Clip, Samples
 from benchmarks.voice.hearing import hear
 from benchmarks.voice.voices import VOICES
+from orchestrator.config import load
 from orchestrator.speech.smart_turn import SmartTurn
-from specialists.models import ModelStore, default_folder
+from specialists.base import Task
+from specialists.chat.llama import LlamaBackend
+from specialists.chat.prompt import SMALL_MODEL_EXAMPLES, Budget, build
+from specialists.content import message
+from specialists.models import DEFAULTS, ModelStore, default_folder
 from specialists.recogniser import Recogniser
 
 SETS = ("develop", "final", "fresh", "unseen", "corpus")
 DATA = Path(__file__).parents[1] / "data" / "turn-ends.jsonl"
 NOISES = ("clean", "20 dB", "10 dB")
+CONTEXT = 1024
+"""Tokens of a prompt."""
 MOST = 0.08
 """Of the utterances with pauses may be cut off."""
 
@@ -48,25 +57,43 @@ def said(name: str) -> list[tuple[str, Clip, Samples | None]]:
     ]
 
 
+def chat_model(models: ModelStore) -> Callable[[str], float]:
+    """How likely a text is all there is, by the default chat model, as at the beginning of a conversation."""
+    backend = LlamaBackend(models.resolve(DEFAULTS["chat"][0]), context_tokens=CONTEXT)
+    system = message("system", load().engine.system_prompt)
+    budget = Budget(CONTEXT // 2, lambda text: len(text) // 3)
+
+    def ends(text: str) -> float:
+        task = Task("ends", "chat", instruction=text, context=(system,))
+        return backend.ends(build(task, budget, SMALL_MODEL_EXAMPLES))
+
+    return ends
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--set", choices=SETS, default="unseen")
     parser.add_argument("--detector", default="", help="URI of a Smart Turn model that is asked as well")
+    parser.add_argument("--no-chat", action="store_true", help="without the chat model, by rules alone")
     parser.add_argument("--every", type=int, default=1, help="only every so manieth utterance")
     wanted = parser.parse_args()
     models = ModelStore(default_folder())
     recogniser = Recogniser(models)
     detector = SmartTurn(models, wanted.detector) if wanted.detector else None
+    ends = None if wanted.no_chat else chat_model(models)
     cut: dict[str, list[bool]] = defaultdict(list)
     waits: dict[str, list[float]] = defaultdict(list)
     for kind, clip, noise in said(wanted.set)[:: wanted.every]:
         last = clip.last / RATE
-        heard = hear(clip.samples, recogniser, noise=noise, detector=detector, live=False)
+        listen = partial(
+            hear, clip.samples, recogniser, noise=noise, detector=detector, ends=ends, live=False
+        )
+        heard = listen()
         early = heard.ended < last
         if clip.pauses:
             cut[kind].append(early)
         if early:
-            heard = hear(clip.samples, recogniser, noise=noise, detector=detector, until=last, live=False)
+            heard = listen(until=last)
         waits[kind].append(heard.ended - last)
         print(
             f"{'CUT' if early else '   '} {heard.ended - last:5.2f} s  {clip.id} {clip.voice}: {heard.text}"

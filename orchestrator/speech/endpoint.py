@@ -22,6 +22,9 @@ AFTER_STOP = 1.0
 """Seconds: after "stop" nobody waits for an answer, but a new request often follows."""
 GOES_ON = 0.5
 """Below this probability of being done, the sound says that the person goes on."""
+DOUBTED = 0.15
+"""Below this probability that its words are all there is, a question is waited for like a sentence: "Who won
+the race" may go on, "Who won the race in Monaco last year" hardly."""
 
 
 class TurnDetector(Protocol):
@@ -36,10 +39,11 @@ class TurnDetector(Protocol):
         ...
 
 
-def patience(text: str, base: float, complete: float | None = None) -> float:
+def patience(text: str, base: float, complete: float | None = None, whole: float | None = None) -> float:
     """Seconds of silence after which the person who said `text` is taken to be done.
 
-    `complete` is how likely that is by the sound of it, None where nobody judged it.
+    `complete` is how likely that is by the sound of it, `whole` by the words as a language model knows them;
+    None where nobody judged it.
     """
     said = text.strip()
     words = plain_words(said)
@@ -50,6 +54,8 @@ def patience(text: str, base: float, complete: float | None = None) -> float:
     if is_unfinished(said) or (complete is not None and complete < GOES_ON):
         return base * UNFINISHED
     if said.endswith("?") or words[0] in _ASK:
+        if whole is not None and whole < DOUBTED:
+            return base * STATEMENT
         return base * (QUESTION if len(words) > FEW else SHORT_QUESTION if len(words) > 2 else 1.0)
     return base if _is_answer(words) else base * STATEMENT
 

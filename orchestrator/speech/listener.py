@@ -17,6 +17,9 @@ Recognise = Callable[[Samples], Awaitable[Words]]
 Judge = Callable[[Samples, str], Awaitable[float]]
 """How likely it is, 0 to 1, that who said these samples, this text, will not go on."""
 
+Foretell = Callable[[str], Awaitable[float | None]]
+"""How likely it is, 0 to 1, that this text is all that somebody says; None where it cannot be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Guess:
@@ -34,6 +37,7 @@ class Guess:
     heard: int = 0
     confirmed: int = 0
     complete: float | None = None
+    whole: float | None = None
 
     @property
     def text(self) -> str:
@@ -80,6 +84,7 @@ class Listener:
         *,
         live: Callable[[], bool] = lambda: False,
         judge: Judge | None = None,
+        foretell: Foretell | None = None,
     ) -> None:
         self.ears = ears
         self.guess: Guess | None = None
@@ -88,6 +93,7 @@ class Listener:
         self._recognise = recognise
         self._live = live
         self._judge = judge
+        self._foretell = foretell
         self._wanted = asyncio.Event()
         self._busy = False
         self._heard = 0  # where the last recognition began
@@ -148,13 +154,17 @@ class Listener:
             onset, began, self._busy = self.ears.onset, clock(), True
             try:
                 guess = await self._guess()
+                self._every = max(self.EVERY, (clock() - began) / self.SHARE)
+                if self._covers(guess.heard):  # this may be all: what follows from it depends on that
+                    guess = await self._foretold(guess)
             finally:
                 self._busy = False
-            self._every = max(self.EVERY, (clock() - began) / self.SHARE)
             if self._is_open(onset):
                 self._keep(guess)
                 told(guess)
                 await self._weigh(guess, onset)
+                if guess.whole is None:  # the model reads along, and has the less to read at the end
+                    await self._foretold(guess)
 
     def _due(self) -> bool:
         """Whether it is time to recognise what is being said."""
@@ -197,6 +207,13 @@ class Listener:
             self._older = guess
         if self.covers_all and not self.ears.speaking and guess.text:
             self._paused = _Cut(guess.upto, guess.text)
+
+    async def _foretold(self, guess: Guess) -> Guess:
+        """The guess with how likely its words are all there is. Over a reply, whose model is at work, nobody
+        is asked."""
+        if self._foretell is None or not guess.text or self.thorough:
+            return guess
+        return replace(guess, whole=await self._foretell(guess.text))
 
     async def _weigh(self, guess: Guess, onset: int) -> None:
         """Judge by the sound of it whether the person is done; the words are there meanwhile."""

@@ -81,6 +81,10 @@ class SpokenSession(Session, Protocol):
         words finds it under way. False where that cannot be now."""
         ...
 
+    async def ends(self, text: str) -> float | None:
+        """How likely it is, 0 to 1, that who said these words is done; None where nobody can tell."""
+        ...
+
     async def note(self, event: Event) -> Event:
         """Give the Event its place in the session, record it, and return it as recorded."""
         ...
@@ -116,6 +120,7 @@ class Conversation:
             self._recognise,
             live=lambda: hears_live(runtime),
             judge=self._judge_end if self._turn_detector else None,
+            foretell=session.ends,
         )
         self._playout = Playout(device.rate, latency=round(device.latency * device.rate))
         self._loudspeaker = Loudspeaker(self._playout, device.rate, canceller())
@@ -294,7 +299,7 @@ class Conversation:
             self._cue(Cue.FAILED)
             return
         text = guess.words.text
-        if ears.silence < patience(text, self._wait, guess.complete) and not cut_off:
+        if ears.silence < patience(text, self._wait, guess.complete, guess.whole) and not cut_off:
             self._prepare(self._request(text))
             return
         if text and self._own_words(text):

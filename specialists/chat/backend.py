@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from specialists.chat.form import Form
 
@@ -58,6 +58,19 @@ class Backend(Protocol):
         Pieces may be empty: they come at least every `POLL` seconds, and between any two the generator
         may be closed, which returns once the model has stopped. Raises BadInput for what cannot be
         sampled, SpecialistFailed or TransientFailure when the model fails.
+        """
+        ...
+
+
+@runtime_checkable
+class Foretelling(Protocol):
+    """A Backend that can tell whether a message is over."""
+
+    def ends(self, messages: Sequence[Said]) -> float:
+        """How likely it is, 0 to 1, that the last message, marks at its end aside, ends where it does, as the
+        model would go on with it.
+
+        Blocks, and has the prompt read for a `stream` of the same messages. Raises SpecialistFailed.
         """
         ...
 

@@ -34,10 +34,22 @@ EXAMPLES = (
 )
 
 
+ENDS = "ends"
+"""The parameter by which a chat model says that it can tell whether a message is over."""
+
+
 def card(
-    model: str, *, seconds: float, memory_mb: int, gpus: float = 0.0, remedy: str = "", name: str = "chat"
+    model: str,
+    *,
+    seconds: float,
+    memory_mb: int,
+    gpus: float = 0.0,
+    remedy: str = "",
+    name: str = "chat",
+    foretells: bool = False,
 ) -> Card:
     """The Card; a `remedy` says that something is missing, and what to do."""
+    ends = Parameter(ENDS, "boolean", "only tell how likely the words are all there is, as a score")
     return Card(
         name=name,
         description=(
@@ -53,6 +65,7 @@ def card(
             Parameter("stop", "string", "end the answer before this text"),
             Parameter("grammar", "string", "a GBNF grammar the answer must follow (not on a server)"),
             Parameter("form", "string", "the words the answer may have, a finite automaton as JSON"),
+            *((ends,) if foretells else ()),
         ),
         examples=EXAMPLES,
         purpose="chat",

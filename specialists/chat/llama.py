@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import secrets
 import threading
 from collections.abc import Generator, Sequence
@@ -18,6 +20,20 @@ _SLOTS = 2
 
 _BATCH = 64
 """Tokens of a prompt read between two looks at whether the call was closed: about 0.3 s on one core."""
+
+_MARK = "\N{SYMBOL FOR UNIT SEPARATOR}"
+"""Where a message ends within a prompt."""
+
+_STOPS = " .,;:!?…"
+
+_LIKELY = 40
+"""So many of the likeliest next tokens are looked at for those that end a message."""
+
+_ENDS = re.compile(r"\s*[.?!]|\n|<\|im_end\|>")
+"""The beginning of a token that ends one."""
+
+_PATIENCE = 0.2
+"""Seconds for which a question about the end of a message waits for its turn: its answer is soon stale."""
 
 
 class LlamaBackend:
@@ -68,6 +84,32 @@ class LlamaBackend:
         answer = self._http.post("/tokenize", json={"content": text})
         return len(answer.raise_for_status().json()["tokens"])
 
+    def ends(self, messages: Sequence[Said]) -> float:
+        *before, last = messages
+        # Its template has no other door than HTTP, either: what it writes behind the last message is cut off.
+        # Whether a mark follows is the question, so there is none.
+        said = [*before, Said(last.role, f"{last.text.rstrip(_STOPS)}{_MARK}")]
+        answer = self._http.post("/apply-template", json={"messages": _messages(said)})
+        prompt = answer.raise_for_status().json()["prompt"].partition(_MARK)[0]
+        found: list[str] = []
+        request = {"prompt": prompt, "n_predict": 1, "n_probs": _LIKELY, "temperature": 0.0}
+        if not self._turns.acquire(timeout=_PATIENCE):
+            raise SpecialistFailed("llama.cpp: all its places are taken", part=self._path.name)
+        try:
+            self._server.handle_completions(json.dumps(request), found.append)
+        except (RuntimeError, ValueError) as error:
+            raise SpecialistFailed(f"llama.cpp: {error}", part=self._path.name) from error
+        finally:
+            self._turns.release()
+        try:
+            (next_token,) = json.loads(found[-1])["choices"][0]["logprobs"]["content"]
+            likely = [(one["token"], math.exp(one["logprob"])) for one in next_token["top_logprobs"]]
+        except (LookupError, ValueError, TypeError) as error:
+            raise SpecialistFailed(
+                f"llama.cpp: told no likely tokens: {error!r}", part=self._path.name
+            ) from error
+        return min(1.0, sum(chance for token, chance in likely if _ENDS.match(token)))
+
     def stream(self, messages: Sequence[Said], sampling: Sampling) -> Generator[str, None, None]:
         request = json.dumps(_request(messages, sampling))
 
@@ -102,10 +144,14 @@ class LlamaBackend:
             raise kind(f"llama.cpp: {problem.get('message', problem)}", part=self._path.name)
 
 
+def _messages(messages: Sequence[Said]) -> list[dict[str, str]]:
+    return [{"role": said.role, "content": said.text} for said in messages]
+
+
 def _request(messages: Sequence[Said], sampling: Sampling) -> dict[str, Any]:
     """The call in the words of llama.cpp's chat API."""
     request: dict[str, Any] = {
-        "messages": [{"role": said.role, "content": said.text} for said in messages],
+        "messages": _messages(messages),
         "max_tokens": sampling.max_tokens,
         "temperature": sampling.temperature,
         "stream": True,

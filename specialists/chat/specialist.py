@@ -10,11 +10,12 @@ from importlib.util import find_spec
 
 from specialists.base import Chunk, Specialist, Task
 from specialists.chat import options as settings
-from specialists.chat.backend import Backend
-from specialists.chat.card import card
+from specialists.chat.backend import Backend, Foretelling
+from specialists.chat.card import ENDS, card
 from specialists.chat.options import Options
 from specialists.chat.prompt import SMALL_MODEL_EXAMPLES, Budget, build
 from specialists.content import TEXT
+from specialists.errors import BadInput
 from specialists.models import DEFAULTS, ModelStore
 from specialists.pool import ModelPool
 from specialists.registry import Setup
@@ -49,6 +50,7 @@ class Chat(Specialist):
             memory_mb=_MEMORY_MB[options.backend],
             remedy=_missing(options),
             name=name,
+            foretells=options.backend == "llama.cpp",
         )
 
     async def load(self) -> None:
@@ -59,6 +61,9 @@ class Chat(Specialist):
         await in_thread(lambda: list(self._answer(hello)))
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        if task.params.get(ENDS) is True:
+            yield Chunk(TEXT, score=await in_thread(self._ends, task))
+            return
         async with aclosing(stream(lambda: self._answer(task))) as pieces:
             async for piece in pieces:
                 if piece:
@@ -81,6 +86,14 @@ class Chat(Specialist):
                     return
         finally:
             pieces.close()
+
+    def _ends(self, task: Task) -> float:
+        """How likely it is that the person who said the words of the task is done."""
+        backend = self._backend()
+        if not isinstance(backend, Foretelling):
+            raise BadInput(f"this model does not tell {ENDS}", part=self.card.name)
+        room = backend.context_tokens - self._options.sampling.max_tokens
+        return backend.ends(build(task, Budget(room, self._count), self._examples))
 
     def _backend(self) -> Backend:
         chosen = self._options

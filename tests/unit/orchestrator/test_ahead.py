@@ -16,7 +16,8 @@ from orchestrator.controller.route import Controller, Route, controls_of
 from orchestrator.conversation import EngineSession
 from orchestrator.engine import Orchestrator
 from orchestrator.events import Event
-from specialists.base import Card, Chunk, Cost, Specialist, Task
+from specialists.base import Card, Chunk, Cost, Parameter, Specialist, Task
+from specialists.chat.card import ENDS
 from specialists.content import TEXT
 from specialists.errors import DeadlineExceeded, SpecialistFailed
 from specialists.fakes import Scripted, card
@@ -282,3 +283,54 @@ async def test_an_answer_that_was_begun_ahead_keeps_to_the_deadline_of_the_turn(
             pass
     await ahead.close()
     assert chat.ended == 1
+
+
+class Foretold(Specialist):
+    """A chat model that tells whether a message is over, or fails to."""
+
+    def __init__(self, score: float | None, seconds: float = 0.0) -> None:
+        self.card = replace(card("chat"), parameters=(Parameter(ENDS, "boolean", "whether that is all"),))
+        self.tasks: list[Task] = []
+        self._score, self._seconds = score, seconds
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        self.tasks.append(task)
+        await asyncio.sleep(self._seconds)
+        if self._score is None:
+            raise SpecialistFailed("broke", part="chat")
+        yield Chunk(TEXT, score=self._score)
+
+
+async def test_the_chat_model_tells_whether_a_message_is_over(open_engine: Open) -> None:
+    chat = Foretold(0.25)
+    async with open_engine(chat) as engine:
+        session = spoken(engine)
+        await session.open()
+        before = kept(engine)
+        assert await session.ends("What is the") == 0.25
+        (task,) = chat.tasks
+        assert task.instruction == "What is the" and task.context[0].role == "system"
+        assert kept(engine) == before
+
+
+async def test_other_words_end_what_was_prepared(open_engine: Open) -> None:
+    chat = Watched()
+    async with open_engine(chat) as engine:
+        session = spoken(engine)
+        await session.open()
+        session.prepare(QUESTION)
+        await chat.begun.wait()
+        await session.ends(QUESTION)
+        await asyncio.sleep(0.01)
+        assert chat.ended == 0
+        await session.ends(f"{QUESTION} And of Spain")
+        await until(lambda: chat.ended == 1)
+
+
+@pytest.mark.parametrize("chat", [Watched(), Foretold(None), Foretold(0.5, seconds=60.0)])
+async def test_where_it_does_not_tell_nobody_waits_for_it(open_engine: Open, chat: Specialist) -> None:
+    async with open_engine(chat) as engine:
+        session = spoken(engine)
+        await session.open()
+        async with asyncio.timeout(5.0):
+            assert await session.ends("What is the") is None

@@ -64,11 +64,24 @@ def test_the_sound_can_say_that_more_follows() -> None:
     assert patience("What time is it?", BASE, 0.1) == BASE * UNFINISHED
 
 
+def test_a_question_that_hardly_ends_here_is_waited_for_like_a_sentence() -> None:
+    assert patience("Who won the last big race?", BASE, None, 0.05) == BASE * STATEMENT
+    assert patience("Who won the last big race?", BASE, None, 0.5) == BASE * QUESTION
+    assert patience("What is it?", BASE, None, 0.05) == BASE * STATEMENT
+    assert patience("Tell me a story.", BASE, None, 0.05) == BASE * STATEMENT
+    assert patience("Yes, please.", BASE, None, 0.05) == BASE
+
+
 def test_after_a_stop_something_may_follow_whatever_the_sound() -> None:
     assert patience("Stop.", BASE, 0.99) == AFTER_STOP
     assert patience("Stop.", 2.0) == 2.0
 
 
-@given(st.text(max_size=40), st.floats(0.1, 3), st.none() | st.floats(0, 1))
-def test_the_wait_has_bounds_for_any_text(said: str, base: float, complete: float | None) -> None:
-    assert base * QUESTION <= patience(said, base, complete) <= max(base * UNFINISHED, AFTER_STOP)
+CHANCES = st.none() | st.floats(0, 1)
+
+
+@given(st.text(max_size=40), st.floats(0.1, 3), CHANCES, CHANCES)
+def test_the_wait_has_bounds_for_any_text(
+    said: str, base: float, complete: float | None, whole: float | None
+) -> None:
+    assert base * QUESTION <= patience(said, base, complete, whole) <= max(base * UNFINISHED, AFTER_STOP)

@@ -42,6 +42,7 @@ class Stage:
         takes: float = 0.05,
         live: bool = True,
         judge: Callable[[Samples, str], Awaitable[float]] | None = None,
+        foretell: Callable[[str], Awaitable[float | None]] | None = None,
     ) -> None:
         """`said` is what is recognised in a sound of so many seconds."""
         self.ears, self.sound = speech(*pattern)
@@ -53,7 +54,7 @@ class Stage:
             await asyncio.sleep(takes)
             return Words(said(len(samples) / RATE), 0.9)
 
-        self.listener = Listener(self.ears, recognise, live=lambda: live, judge=judge)
+        self.listener = Listener(self.ears, recognise, live=lambda: live, judge=judge, foretell=foretell)
 
     def run(self, seconds: float | None = None, *, close_after: float = 1e9) -> Stage:
         async def main() -> None:
@@ -184,6 +185,32 @@ def test_the_sound_of_a_pause_is_judged_once_the_words_are_there() -> None:
     assert len(asked) == 1 and asked[0][1] == counted(1.2)
     assert stage.guesses[-1][1].complete is None
     assert stage.listener.guess is not None and stage.listener.guess.complete == 0.25
+
+
+def test_who_foretells_reads_along_and_is_heard_before_the_last_words_count() -> None:
+    asked: list[tuple[float, str]] = []
+
+    async def foretell(text: str) -> float | None:
+        asked.append((asyncio.get_running_loop().time(), text))
+        await asyncio.sleep(0.03)
+        return 0.4
+
+    stage = Stage(counted, (2.0, 0.6), foretell=foretell).run()
+    (at, last) = stage.guesses[-1]
+    assert last.whole == 0.4 and stage.listener.guess == last
+    assert asked[-1] == (pytest.approx(at - 0.03), last.text), "once for the last words"
+    assert all(guess.whole is None for _, guess in stage.guesses[:-1])
+    assert [text for _, text in asked] == [guess.text for _, guess in stage.guesses if guess.text]
+
+
+def test_over_a_reply_nothing_is_foretold() -> None:
+    async def foretell(text: str) -> float | None:
+        raise AssertionError(text)
+
+    stage = Stage(counted, (1.0, 0.5), foretell=foretell)
+    stage.listener.thorough = True
+    stage.run()
+    assert stage.guesses and stage.guesses[-1][1].whole is None
 
 
 def test_what_fails_while_somebody_speaks_is_tried_again() -> None:

@@ -65,6 +65,7 @@ class Actor:
     noted: list[Event] = field(default_factory=list)
     sent: list[tuple[str, bool]] = field(default_factory=list)
     prepared: list[str] = field(default_factory=list)
+    whole: dict[str, float] = field(default_factory=dict)
     kept: list[str | None] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
     text_only: bool = False
@@ -101,6 +102,9 @@ class Actor:
         except TimeoutError:
             return False
         return True
+
+    async def ends(self, text: str) -> float | None:
+        return self.whole.get(text)
 
     def prepare(self, text: str) -> bool:
         self.prepared.append(text)

@@ -14,6 +14,7 @@ import pytest
 from specialists.base import Task
 from specialists.chat import Chat, create
 from specialists.chat.backend import Said, Sampling
+from specialists.chat.card import ENDS
 from specialists.chat.llama import LlamaBackend, _request
 from specialists.chat.prompt import neutral
 from specialists.conformance import check
@@ -162,6 +163,43 @@ async def test_a_constant_beginning_is_read_once(make: Make, pool: ModelPool) ->
     first = read_anew("Hello")
     await ask(make(), "What is the capital of France?", params={"max_tokens": 2})
     assert read_anew("Where is the cat?") < first / 3
+
+
+async def ends(chat: Chat, words: str) -> float:
+    (told,) = [chunk async for chunk in chat.run(Task("e", "chat", instruction=words, params={ENDS: True}))]
+    assert told.text == "" and told.score is not None
+    return told.score
+
+
+@pytest.mark.parametrize(
+    ("half", "whole"),
+    [
+        ("What is the", "What is the capital of Portugal"),
+        ("Who won the race", "Who won the race in Monaco last year"),
+        ("Tell me a story about", "Tell me a story about a lighthouse"),
+    ],
+)
+async def test_it_tells_whether_a_message_is_over(make: Make, half: str, whole: str) -> None:
+    chat = make()
+    found = [await ends(chat, words) for words in (half, f"{half}?", whole, f"{whole}?")]
+    assert found[0] == pytest.approx(found[1], abs=0.01) and found[2] == pytest.approx(found[3], abs=0.01)
+    assert 0 <= found[0] < found[2] <= 1
+
+
+async def test_who_asks_whether_a_message_is_over_has_it_read(make: Make, pool: ModelPool) -> None:
+    await make().load()
+    backend = pool.lend((DEFAULTS["chat"][0], "llama.cpp", 2048, 0, ""), lambda: pytest.fail("not loaded"))
+    words = "What is the best way to keep a basil plant alive over the winter in a small kitchen"
+    said = [Said("system", "Answer briefly."), Said("user", f"{words}?")]
+    read: dict[str, int] = {}
+
+    def receive(event: str) -> bool:
+        read.update(json.loads(event).get("timings", {}))
+        return False
+
+    backend.ends(said)
+    backend._server.handle_chat_completions(json.dumps(_request(said, Sampling(max_tokens=2))), receive)
+    assert read["prompt_n"] < 10, "the mark at its end and what the template writes behind it"
 
 
 async def test_it_keeps_the_contract(make: Make) -> None:
