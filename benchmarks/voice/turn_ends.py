@@ -33,7 +33,7 @@ from specialists.content import message
 from specialists.models import DEFAULTS, ModelStore, default_folder
 from specialists.recogniser import Recogniser
 
-SETS = ("develop", "final", "fresh", "unseen", "corpus")
+SETS = ("develop", "final", "fresh", "unseen", "later", "corpus")
 DATA = Path(__file__).parents[1] / "data" / "turn-ends.jsonl"
 NOISES = ("clean", "20 dB", "10 dB")
 CONTEXT = 1024
