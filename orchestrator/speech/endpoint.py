@@ -25,8 +25,6 @@ GOES_ON = 0.5
 DOUBTED = 0.2
 """Below this probability that its words are all there is, a question is waited for like a sentence: "Who won
 the race" may go on, "Who won the race in Monaco last year" hardly."""
-SURE = 0.5
-"""From this one on a sentence is waited for like a short question."""
 
 
 class TurnDetector(Protocol):
@@ -59,9 +57,7 @@ def patience(text: str, base: float, complete: float | None = None, whole: float
         if whole is not None and whole < DOUBTED:
             return base * STATEMENT
         return base * (QUESTION if len(words) > FEW else SHORT_QUESTION if len(words) > 2 else 1.0)
-    if _is_answer(words):
-        return base
-    return base * (SHORT_QUESTION if whole is not None and whole >= SURE else STATEMENT)
+    return base if _is_answer(words) else base * STATEMENT
 
 
 _ASK = frozenset(plain_words("who whom whose what which why how where who's what's where's how's"))

@@ -163,7 +163,8 @@ class Listener:
                 self._keep(guess)
                 told(guess)
                 await self._weigh(guess, onset)
-                if guess.whole is None:  # the model reads along, and has the less to read at the end
+                # The model reads along, and has the less to read at the end; not when that may be now.
+                if guess.whole is None and self.ears.silence < self.TAIL:
                     await self._foretold(guess)
 
     def _due(self) -> bool:

@@ -71,12 +71,6 @@ def test_a_question_that_hardly_ends_here_is_waited_for_like_a_sentence() -> Non
     assert patience("Yes, please.", BASE, None, 0.05) == BASE
 
 
-def test_a_sentence_that_hardly_goes_on_is_waited_for_less() -> None:
-    assert patience("Tell me a story.", BASE, None, 0.3) == BASE * STATEMENT
-    assert patience("Tell me a story about a lighthouse.", BASE, None, 0.6) == BASE * SHORT_QUESTION
-    assert patience("Tell me a story about", BASE, None, 0.6) == BASE * UNFINISHED
-
-
 def test_after_a_stop_something_may_follow_whatever_the_sound() -> None:
     assert patience("Stop.", BASE, 0.99) == AFTER_STOP
     assert patience("Stop.", 2.0) == 2.0
