@@ -39,7 +39,8 @@ async def test_what_is_spoken_can_be_understood(voice: Piper, model_store: Model
     text = "The meeting has been moved to Friday. Please bring the **blue** folder with you."
     chunks = await spoken(voice, task(text))
     assert [chunk.text for chunk in chunks] == [
-        "The meeting has been moved to Friday. ",
+        "The meeting has been moved ",
+        "to Friday. ",
         "Please bring the **blue** folder with you.",
     ]
     rate = pcm_rate(chunks[0].media_type)
