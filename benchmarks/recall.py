@@ -28,7 +28,7 @@ import numpy as np
 from memory.answerable import DOUBTFUL
 from memory.records import Query, Record
 from memory.store import MemoryStore
-from memory.words import scored_by_words
+from memory.words import Frequencies, scored_by_words
 from orchestrator.cli.models import ensure
 from orchestrator.config import load
 from specialists.content import TEXT
@@ -97,7 +97,7 @@ def methods(dialogue: Dialogue, store: MemoryStore, encoder: TextEncoder) -> dic
     def lexical(question: str) -> Sequence[int]:
         with store._database.read() as connection:
             # In a new store rows count from 1, as turns do.
-            return [row for row, _ in scored_by_words(connection, question, len(vectors))]
+            return [row for row, _ in scored_by_words(Frequencies(connection), question, len(vectors))]
 
     def fused(question: str) -> Sequence[int]:
         scores: dict[int, float] = defaultdict(float)

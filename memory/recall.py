@@ -198,14 +198,11 @@ class Recall:
                 ranking.add(sense, [row for row, like in ranking.likes.items() if like.sense == sense])
             ranking.add("blob", _by_blob(connection, query.blobs, depth, wanted))
             frequencies = Frequencies(connection)
-            found_by_words = by_words(
-                connection, query.text, depth, wanted.where(), wanted.values, frequencies
-            )
-            ranking.add("lexical", found_by_words)
+            ranking.add("lexical", by_words(frequencies, query.text, depth, wanted.where(), wanted.values))
             if not query.text.strip() and not query.blobs and not query.like:
                 ranking.add("recent", _recent(connection, depth, wanted))
             if then is not None and asked is None:
-                ranking.add("when", _of_time(connection, query.text, depth, then))
+                ranking.add("when", _of_time(frequencies, query.text, depth, then))
             ranking.favour = setting.favour(connection, list(ranking.ranks))
             if asked is not None and asked.tokens is not None:
                 first = [row for row, _ in ranking.best(max(ANSWERING, 2 * query.k))]
@@ -271,9 +268,10 @@ def _by_blob(connection: Connection, digests: Sequence[str], depth: int, wanted:
     return [row for (row,) in rows]
 
 
-def _of_time(connection: Connection, text: str, depth: int, then: _Filter) -> list[int]:
+def _of_time(frequencies: Frequencies, text: str, depth: int, then: _Filter) -> list[int]:
     """Rows of the records of a time that share words with the text; the newest where none does."""
-    return by_words(connection, text, depth, then.where(), then.values) or _recent(connection, depth, then)
+    found = by_words(frequencies, text, depth, then.where(), then.values)
+    return found or _recent(frequencies.connection, depth, then)
 
 
 def _within(query: Query, stretch: Stretch) -> Query:

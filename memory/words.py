@@ -28,13 +28,13 @@ class Frequencies:
     the dearest part of a search by words."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._counts: dict[str, int] = {}
 
     def of(self, word: str) -> int:
         """Records that have the word; counting stops where they would be too many to rank."""
         if word not in self._counts:
-            counted = self._connection.execute(
+            counted = self.connection.execute(
                 "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)",
                 (_quoted(word), BUDGET + 1),
             )
@@ -46,42 +46,31 @@ class Frequencies:
         """About how many records there are: what was deleted in between counts as well."""
         # Each end by itself: asked for both at once, SQLite reads the whole table.
         first, last = (
-            self._connection.execute(f"SELECT {end}(row) FROM records").fetchone()[0]
-            for end in ("min", "max")
+            self.connection.execute(f"SELECT {end}(row) FROM records").fetchone()[0] for end in ("min", "max")
         )
         return 0 if last is None else int(last - first + 1)
 
 
 def by_words(
-    connection: Connection,
-    text: str,
-    depth: int,
-    where: str = "true",
-    values: Sequence[object] = (),
-    frequencies: Frequencies | None = None,
+    frequencies: Frequencies, text: str, depth: int, where: str = "true", values: Sequence[object] = ()
 ) -> list[int]:
     """Rows of the records that share words with the text, the best first, at most `depth`.
 
-    `where` is a condition on the table `records`, with the `values` of its parameters. `frequencies` are
-    those of the moment, where they are at hand.
+    `where` is a condition on the table `records`, with the `values` of its parameters.
     """
-    return [row for row, _ in scored_by_words(connection, text, depth, where, values, frequencies)]
+    return [row for row, _ in scored_by_words(frequencies, text, depth, where, values)]
 
 
 def scored_by_words(
-    connection: Connection,
-    text: str,
-    depth: int,
-    where: str = "true",
-    values: Sequence[object] = (),
-    frequencies: Frequencies | None = None,
+    frequencies: Frequencies, text: str, depth: int, where: str = "true", values: Sequence[object] = ()
 ) -> list[tuple[int, float]]:
     """As `by_words`, with the BM25 score of each, higher for better.
 
     Frequent words are left out as long as there are others. When all are, only records that have every one
     of them count; in a large store those come the newest first, all with the score 0.
     """
-    expression, ranked = _expression(frequencies or Frequencies(connection), text)
+    connection = frequencies.connection
+    expression, ranked = _expression(frequencies, text)
     if not expression:
         return []
     score, order = ("-rank", "rank, rowid DESC") if ranked else ("0.0", "rowid DESC")

@@ -9,7 +9,7 @@ answer in its place runs instead.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -47,6 +47,7 @@ class Execution:
     def __init__(self, context: TurnContext) -> None:
         self._context = context
         self._tasks: list[asyncio.Task[None]] = []
+        self._beside: list[asyncio.Task[None]] = []
         self._given_at_once: set[str] = set()
         """The steps whose words the person gets while they come: those cannot be taken back."""
         self._cards: dict[str, Card] = {}
@@ -66,10 +67,11 @@ class Execution:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._beside]
+        for task in tasks:
             task.cancel()
         again: asyncio.CancelledError | None = None
-        while at_work := [task for task in self._tasks if not task.done()]:
+        while at_work := [task for task in tasks if not task.done()]:
             # Whoever is cancelled here waits all the same: no step may outlive its turn.
             try:
                 await asyncio.wait(at_work)
@@ -92,6 +94,15 @@ class Execution:
         for step in plan.steps:
             if step.specialist != SPEAKS:
                 self._spawn(self.runs[step.id])
+
+    def beside(self, work: Coroutine[None, None, None]) -> None:
+        """Do what nothing of the answer rests on while it is made. `over` waits for it."""
+        name = f"{self._context.session} turn {self._context.number} beside"
+        self._beside.append(asyncio.create_task(work, name=name))
+
+    async def over(self) -> None:
+        """Wait until what is done beside the answer is over too, and raise what failed of it."""
+        await asyncio.gather(*self._beside)
 
     @property
     def _words(self) -> str:

@@ -56,6 +56,7 @@ class TurnGraph:
             for node, found in update.items():
                 context.mark(node)
                 state.update(found or {})
+        await execution.over()
         return TurnState(**state)  # type: ignore[typeddict-item]
 
 
@@ -65,7 +66,12 @@ async def _perceive(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]
 
 
 async def _recall(state: TurnState, runtime: Runtime[Scope]) -> dict[str, Any]:
-    await verbs.recall(runtime.context.turn, state["perceived"])
+    scope = runtime.context
+    recalling = verbs.recall(scope.turn, state["perceived"])
+    if verbs.decides(state["perceived"]):
+        await recalling
+    else:
+        scope.execution.beside(recalling)
     return {}
 
 

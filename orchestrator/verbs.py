@@ -108,13 +108,18 @@ async def perceive(context: TurnContext) -> Perceived:
     )
 
 
+def decides(perceived: Perceived) -> bool:
+    """Whether the route may rest on what memory finds: of words alone, that is told and decides nothing."""
+    return any(part.blob for part in perceived.parts)
+
+
 async def recall(context: TurnContext, perceived: Perceived) -> None:
     """Ask memory what it already knows of these blobs and this question."""
     services = context.services
     blobs = tuple(part.key for part in perceived.parts if part.blob)
     if not context.reads or services.config.memory.hits == 0:
         return
-    if not context.keep and not blobs:  # of words alone, what is found is told and decides nothing
+    if not context.keep and not decides(perceived):
         return
     began = services.clock()
     words, k = perceived.parts[0].text, services.config.memory.hits

@@ -17,6 +17,7 @@ from orchestrator.config import Config
 from orchestrator.events import Event, Failed, FloorChanged, Heard, Remarked, Transcript
 from orchestrator.session import Session
 from orchestrator.speech.announcements import Announcements
+from orchestrator.speech.collector import leave_loaded_alone
 from orchestrator.speech.detector import (
     InterruptionDetector,
     LocalDetector,
@@ -176,6 +177,7 @@ class Conversation:
 
     async def run(self) -> None:
         """Converse. Raises SpecialistFailed when the device fails."""
+        leave_loaded_alone()
         try:
             await self._run()
         except BaseExceptionGroup as group:

@@ -20,13 +20,13 @@ def stored(store: MemoryStore, *texts: str, session: str = "") -> list[int]:
 
 def found(store: MemoryStore, text: str, depth: int = 10, where: str = "true", *values: object) -> list[int]:
     with store._database.read() as connection:
-        return by_words(connection, text, depth, where, values)
+        return by_words(Frequencies(connection), text, depth, where, values)
 
 
 def test_the_better_match_comes_first_and_scores_higher(store: MemoryStore) -> None:
     both, one, _ = stored(store, "a red bicycle", "a red boat on the lake", "green tea")
     with store._database.read() as connection:
-        scored = scored_by_words(connection, "red bicycle", 10)
+        scored = scored_by_words(Frequencies(connection), "red bicycle", 10)
     assert [row for row, _ in scored] == [both, one]
     assert scored[0][1] > scored[1][1] > 0
 
@@ -54,14 +54,14 @@ def test_what_is_ranked_is_bounded_and_the_rarest_words_stay(store: MemoryStore)
     (quince,) = stored(store, "quince")
     assert found(store, "plum pear quince", 1) == [quince]
     with store._database.read() as connection:
-        ranked = scored_by_words(connection, "plum pear apple quince", 4 * BUDGET)
+        ranked = scored_by_words(Frequencies(connection), "plum pear apple quince", 4 * BUDGET)
     assert len(ranked) == 1 + 2 * many
 
 
 def test_words_that_are_all_too_frequent_to_rank_find_the_newest_with_every_one(store: MemoryStore) -> None:
     rows = stored(store, *["we went home", "we stayed", "they went"] * (BUDGET // 2 + 10))
     with store._database.read() as connection:
-        scored = scored_by_words(connection, "we went", 3)
+        scored = scored_by_words(Frequencies(connection), "we went", 3)
     assert scored == [(row, 0.0) for row in rows[-3::-3][:3]]
 
 
@@ -77,7 +77,7 @@ def test_how_frequent_a_word_is_is_counted_once_a_question(store: MemoryStore) -
     with store._database.read() as connection:
         connection.set_trace_callback(asked.append)
         frequencies = Frequencies(connection)
-        scored_by_words(connection, "red tea, red", 10, frequencies=frequencies)
+        scored_by_words(frequencies, "red tea, red", 10)
         told = rarity(frequencies, ["red", "tea", "bicycle"])
         connection.set_trace_callback(None)
     assert told["bicycle"] == told["tea"] > told["red"] > 0

@@ -107,7 +107,10 @@ async def test_what_was_prepared_is_not_done_again(open_engine: Open) -> None:
         assert [event.seq for event in events] == list(range(2, 2 + len(events)))
         # As if nothing had been prepared: the same again, without.
         plain = await said(spoken(engine, "other"))
-        assert [event.type for event in plain] == [event.type for event in events]
+        beside = "memory.recalled"  # comes when it comes
+        assert [event.type for event in plain if event.type != beside] == [
+            event.type for event in events if event.type != beside
+        ]
 
 
 async def test_what_was_prepared_for_nothing_leaves_nothing(open_engine: Open) -> None:

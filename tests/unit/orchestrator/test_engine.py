@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,8 @@ async def test_a_question_takes_every_verb_in_order(open_engine: Open) -> None:
     async with open_engine() as orchestrator:
         events = await collect(orchestrator.session("s").send("What is the capital of France?"))
     kinds = [type(event) for event in events if not isinstance(event, TextDelta)]
-    assert kinds[:4] == [TurnStarted, Recalled, Routed, Planned]
+    one(events, Recalled)  # beside the others: of words alone, nothing rests on it
+    assert [kind for kind in kinds if kind is not Recalled][:3] == [TurnStarted, Routed, Planned]
     assert kinds[-1] is TurnFinished
     assert [event.seq for event in events] == list(range(2, len(events) + 2))
     finished = one(events, TurnFinished)
@@ -261,6 +263,31 @@ async def test_a_session_with_a_scope_sees_nothing_of_others(open_engine: Open, 
         assert one(events, Recalled).hits == ()
         assert one(events, TurnFinished).reused == ()
         assert memory_text in [hit.text for hit in one(again, Recalled).hits]
+
+
+@pytest.mark.parametrize("shown", [False, True])
+async def test_only_what_rests_on_memory_waits_for_recall(
+    open_engine: Open, picture: Path, shown: bool
+) -> None:
+    gate = asyncio.Event()
+    async with open_engine() as orchestrator:
+        session = orchestrator.session("s")
+        door = session._services.door
+
+        async def held(call: Callable[..., object], *args: object) -> object:
+            if call == orchestrator.store.recall:
+                await gate.wait()
+            return await door(call, *args)
+
+        session._services = replace(session._services, door=held)
+        events: list[Event] = []
+        async for event in session.send("What animal is this?", images=[picture] if shown else []):
+            events.append(event)
+            if shown or isinstance(event, TextDelta):
+                gate.set()
+        kinds = [type(event) for event in events]
+        assert (kinds.index(Recalled) < kinds.index(Routed)) == shown
+        assert kinds[-1] is TurnFinished and one(events, TurnFinished).outcome == "answered"
 
 
 async def test_a_listener_sees_the_log_and_then_what_happens(open_engine: Open) -> None:

@@ -260,6 +260,19 @@ def test_a_reply_is_prepared_in_the_pause_that_may_be_the_end(talk: Talk, story:
     assert [text for text, _ in actor.sent] == ["So what I want is the time."]
 
 
+@pytest.mark.parametrize(("whole", "waits"), [(0.9, False), (0.05, True)])
+def test_what_the_chat_model_doubts_is_waited_for_longer(
+    talk: Talk, question: np.ndarray, whole: float, waits: bool
+) -> None:
+    words = "What is the capital of France?"
+    asked = np.concatenate([question, np.zeros(RATE)])
+    done = talk(asked, Actor([(("Paris.", 1.0),)], whole={words: whole}), Hears(words, seconds=0.05))
+    (transcript,) = (event for event in done.actor.of(Transcript) if event.final)
+    first, _ = done.sounds()
+    assert (first - transcript.end > 1.0) == waits
+    assert done.actor.sent == [(words, True)]
+
+
 def test_words_are_noted_while_they_are_spoken(talk: Talk, question: np.ndarray) -> None:
     lines = (
         "What",
