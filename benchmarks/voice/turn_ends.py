@@ -1,13 +1,13 @@
 """The end of a turn: how often a pause to think is taken for it, and how long is waited after it.
 
-Six sets of utterances. Five are parts of `benchmarks/data/turn-ends.jsonl`, in Piper voices: the rules were
+Seven sets of utterances. Six are parts of `benchmarks/data/turn-ends.jsonl`, in Piper voices: the rules were
 written with what three of them showed in view ("develop", "final", "fresh"); the fourth came from another
-hand after that ("unseen"), was heard once, and then led to changes as well; the fifth ("later") came after
-all of it, and nothing was fitted to it. The last are the 64 pauses of the voice corpus in all of its voices,
-clean and with noise ("corpus"), which were in view, too. An utterance is cut off when its turn ends inside
+hand after that ("unseen"), was heard once, and then led to changes as well; two more ("later", "newest")
+came from others after all of it, and nothing was fitted to them. The last are the 64 pauses of the voice
+corpus in all of its voices, clean and with noise ("corpus"), which were in view, too. An utterance is cut off when its turn ends inside
 one of its pauses. What is waited after a whole one counts from its last voiced sample.
 
-    python -m benchmarks.voice.turn_ends [--set later] [--no-chat] [--detector URI]        # two minutes a set
+    python -m benchmarks.voice.turn_ends [--set newest] [--no-chat] [--detector URI]        # two minutes a set
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from specialists.content import message
 from specialists.models import DEFAULTS, ModelStore, default_folder
 from specialists.recogniser import Recogniser
 
-SETS = ("develop", "final", "fresh", "unseen", "later", "corpus")
+SETS = ("develop", "final", "fresh", "unseen", "later", "newest", "corpus")
 DATA = Path(__file__).parents[1] / "data" / "turn-ends.jsonl"
 NOISES = ("clean", "20 dB", "10 dB")
 CONTEXT = 1024
@@ -72,7 +72,7 @@ def chat_model(models: ModelStore) -> Callable[[str], float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--set", choices=SETS, default="later")
+    parser.add_argument("--set", choices=SETS, default="newest")
     parser.add_argument("--detector", default="", help="URI of a Smart Turn model that is asked as well")
     parser.add_argument("--no-chat", action="store_true", help="without the chat model, by rules alone")
     parser.add_argument("--every", type=int, default=1, help="only every so manieth utterance")

@@ -69,6 +69,17 @@ def spoken(engine: Orchestrator, name: str = "s") -> EngineSession:
     return session
 
 
+async def opened(engine: Orchestrator) -> EngineSession:
+    session = spoken(engine)
+    await session.open()
+    return session
+
+
+async def turns_of_the_loop(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 async def said(session: EngineSession, text: str = QUESTION) -> list[Event]:
     return [event async for event in session.send(text, voice=True)]
 
@@ -94,8 +105,7 @@ def kept(engine: Orchestrator) -> tuple[int, list[str]]:
 async def test_what_was_prepared_is_not_done_again(open_engine: Open) -> None:
     chat, tts = Watched(), Scripted(card("tts", ["text"], ["audio"]), (speaking(),))
     async with open_engine(chat, tts) as engine:
-        session = spoken(engine)
-        await session.open()
+        session = await opened(engine)
         session.prepare(QUESTION)
         await chat.begun.wait()
         assert kept(engine) == (0, ["session.opened"])
@@ -116,8 +126,7 @@ async def test_what_was_prepared_is_not_done_again(open_engine: Open) -> None:
 async def test_what_was_prepared_for_nothing_leaves_nothing(open_engine: Open) -> None:
     chat = Watched()
     async with open_engine(chat) as engine:
-        session = spoken(engine)
-        await session.open()
+        session = await opened(engine)
         before = kept(engine)
         session.prepare("What is the capital")
         await chat.begun.wait()
@@ -136,8 +145,7 @@ async def test_what_was_prepared_for_nothing_leaves_nothing(open_engine: Open) -
 async def test_a_turn_that_follows_at_once_has_the_calls_that_are_under_way(open_engine: Open) -> None:
     chat = Watched()
     async with open_engine(chat) as engine:
-        session = spoken(engine)
-        await session.open()
+        session = await opened(engine)
         session.prepare(QUESTION)
         await chat.begun.wait()
         turn = asyncio.create_task(said(session))
@@ -150,8 +158,7 @@ async def test_a_route_is_taken_once(open_engine: Open) -> None:
     controller = Counting()
     chat = Watched()
     async with open_engine(chat, controller=controller) as engine:
-        session = spoken(engine)
-        await session.open()
+        session = await opened(engine)
         session.prepare(QUESTION)
         await chat.begun.wait()
         chat.gate.set()
@@ -208,8 +215,7 @@ async def test_what_is_remembered_is_used_ahead(open_engine: Open, picture: Path
 async def test_an_interruption_ends_what_was_prepared(open_engine: Open) -> None:
     chat = Watched()
     async with open_engine(chat) as engine:
-        session = spoken(engine)
-        await session.open()
+        session = await opened(engine)
         session.prepare(QUESTION)
         await chat.begun.wait()
         turn = asyncio.create_task(said(session))
@@ -224,12 +230,10 @@ async def test_a_preparation_that_failed_is_tried_again_by_the_turn(open_engine:
     chat = Watched(fails=1)
     chat.gate.set()
     async with open_engine(chat) as engine:
-        session = spoken(engine)
-        await session.open()
+        session = await opened(engine)
         session.prepare(QUESTION)
         await chat.begun.wait()
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await turns_of_the_loop(50)
         events = await said(session)
         assert events[-1].type == "turn.finished"
         # Told by the turn as any failure: retried where that may help, and never silent.
@@ -244,11 +248,9 @@ async def test_what_has_effects_or_a_price_waits_for_the_turn(
     chat = Watched(**more)
     chat.gate.set()
     async with open_engine(chat) as engine:
-        session = spoken(engine)
-        await session.open()
+        session = await opened(engine)
         session.prepare(QUESTION)
-        for _ in range(200):
-            await asyncio.sleep(0)
+        await turns_of_the_loop(200)
         assert chat.tasks == []
         assert reply(await said(session)) == "Paris is the capital."
 
@@ -263,8 +265,7 @@ async def test_nothing_is_prepared_while_a_turn_runs_or_before_the_session_is_op
         turn = asyncio.create_task(said(session))
         await chat.begun.wait()
         session.prepare("And of Spain?")
-        for _ in range(50):
-            await asyncio.sleep(0)
+        await turns_of_the_loop(50)
         assert len(chat.tasks) == 1
         chat.gate.set()
         await turn
@@ -307,8 +308,7 @@ class Foretold(Specialist):
 async def test_the_chat_model_tells_whether_a_message_is_over(open_engine: Open) -> None:
     chat = Foretold(0.25)
     async with open_engine(chat) as engine:
-        session = spoken(engine)
-        await session.open()
+        session = await opened(engine)
         before = kept(engine)
         assert await session.ends("What is the") == 0.25
         (task,) = chat.tasks
@@ -319,12 +319,11 @@ async def test_the_chat_model_tells_whether_a_message_is_over(open_engine: Open)
 async def test_other_words_end_what_was_prepared(open_engine: Open) -> None:
     chat = Watched()
     async with open_engine(chat) as engine:
-        session = spoken(engine)
-        await session.open()
+        session = await opened(engine)
         session.prepare(QUESTION)
         await chat.begun.wait()
         await session.ends(QUESTION)
-        await asyncio.sleep(0.01)
+        await turns_of_the_loop(50)
         assert chat.ended == 0
         await session.ends(f"{QUESTION} And of Spain")
         await until(lambda: chat.ended == 1)
@@ -333,7 +332,6 @@ async def test_other_words_end_what_was_prepared(open_engine: Open) -> None:
 @pytest.mark.parametrize("chat", [Watched(), Foretold(None), Foretold(0.5, seconds=60.0)])
 async def test_where_it_does_not_tell_nobody_waits_for_it(open_engine: Open, chat: Specialist) -> None:
     async with open_engine(chat) as engine:
-        session = spoken(engine)
-        await session.open()
+        session = await opened(engine)
         async with asyncio.timeout(5.0):
             assert await session.ends("What is the") is None
