@@ -42,7 +42,10 @@ from specialists.threads import in_thread
 log = logging.getLogger("antiphon")
 
 HISTORY_MESSAGES = 16
-"""Earlier messages a turn is given; the chat backends cut further, to their context window."""
+"""At most so many earlier messages a turn is given; the chat backends cut further, to their context window."""
+
+DROPPED = 8
+"""So many of the oldest are left out together: a model has the beginning read as long as it stays the same."""
 
 
 @dataclass(slots=True)
@@ -210,8 +213,7 @@ class EngineSession:
         sees it; None where it does not tell. It has the words read for the reply besides."""
         if self._turn is None and text != self._rehearsed:
             self._ahead.drop()  # it was for other words, and holds up the model
-        messages = self._history.messages[-HISTORY_MESSAGES:]
-        return await ends(self._alone, f"{self.name}-ends-{next(self._asked)}", text, messages)
+        return await ends(self._alone, f"{self.name}-ends-{next(self._asked)}", text, self._given)
 
     def _rehearse(self, text: str, call: Call, controller: Controller) -> AsyncIterator[Event]:
         services = replace(self._alone, call=call, controller=controller)
@@ -319,6 +321,13 @@ class EngineSession:
         context = self._context(_Turn(number), _Sent("", (), False, False), lambda event: event)
         return await verbs.remember(context, text)
 
+    @property
+    def _given(self) -> tuple[Message, ...]:
+        """What of the history a turn is given."""
+        messages = self._history.messages
+        steps = -(-max(0, len(messages) - HISTORY_MESSAGES) // DROPPED)
+        return messages[steps * DROPPED :]
+
     def _record(self, event: Event) -> Event:
         numbered = self._journal.record(event)
         self._history = self._history.after(numbered)
@@ -335,7 +344,7 @@ class EngineSession:
             number=turn.number,
             text=sent.text,
             attachments=sent.attachments,
-            history=self._history.messages[-HISTORY_MESSAGES:],
+            history=self._given,
             last=self._history.last,
             cut_off=self._history.cut_off,
             standing=self._history.standing,

@@ -65,7 +65,8 @@ def chat_model(models: ModelStore) -> Callable[[str], float]:
 
     def ends(text: str) -> float:
         task = Task("ends", "chat", instruction=text, context=(system,))
-        return backend.ends(build(task, budget, SMALL_MODEL_EXAMPLES))
+        told = backend.ends(build(task, budget, SMALL_MODEL_EXAMPLES))
+        return next(chance for chance in told if chance is not None)
 
     return ends
 

@@ -66,11 +66,12 @@ class Backend(Protocol):
 class Foretelling(Protocol):
     """A Backend that can tell whether a message is over."""
 
-    def ends(self, messages: Sequence[Said]) -> float:
+    def ends(self, messages: Sequence[Said]) -> Generator[float | None, None, None]:
         """How likely it is, 0 to 1, that the last message, marks at its end aside, ends where it does, as the
-        model would go on with it.
+        model would go on with it. Blocks, and has the prompt read for a `stream` of the same messages.
 
-        Blocks, and has the prompt read for a `stream` of the same messages. Raises SpecialistFailed.
+        Before that there may be None, at least every `POLL` seconds, and the generator may be closed: what
+        was read until then stays read. Raises SpecialistFailed.
         """
         ...
 

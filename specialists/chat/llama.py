@@ -84,30 +84,57 @@ class LlamaBackend:
         answer = self._http.post("/tokenize", json={"content": text})
         return len(answer.raise_for_status().json()["tokens"])
 
-    def ends(self, messages: Sequence[Said]) -> float:
+    def ends(self, messages: Sequence[Said]) -> Generator[float | None, None, None]:
         *before, last = messages
         # Its template has no other door than HTTP, either: what it writes behind the last message is cut off.
         # Whether a mark follows is the question, so there is none.
         said = [*before, Said(last.role, f"{last.text.rstrip(_STOPS)}{_MARK}")]
         answer = self._http.post("/apply-template", json={"messages": _messages(said)})
         prompt = answer.raise_for_status().json()["prompt"].partition(_MARK)[0]
-        found: list[str] = []
-        request = {"prompt": prompt, "n_predict": 1, "n_probs": _LIKELY, "temperature": 0.0}
-        if not self._turns.acquire(timeout=_PATIENCE):
-            raise SpecialistFailed("llama.cpp: all its places are taken", part=self._path.name)
+        request = {
+            "prompt": prompt,
+            "n_predict": 1,
+            "n_probs": _LIKELY,
+            "temperature": 0.0,
+            "stream": True,
+            "return_progress": True,
+        }
+
+        def work(emit: Emit) -> None:
+            if not self._turns.acquire(timeout=_PATIENCE):
+                raise SpecialistFailed("llama.cpp: all its places are taken", part=self._path.name)
+            try:
+                self._server.handle_completions(json.dumps(request), emit)
+            except (RuntimeError, ValueError) as error:
+                raise SpecialistFailed(f"llama.cpp: {error}", part=self._path.name) from error
+            finally:
+                self._turns.release()
+
+        told = False
+        events = pump(work)
         try:
-            self._server.handle_completions(json.dumps(request), found.append)
-        except (RuntimeError, ValueError) as error:
-            raise SpecialistFailed(f"llama.cpp: {error}", part=self._path.name) from error
+            for event in events:
+                chance = self._chance(event) if event and not told else None
+                told = told or chance is not None
+                yield chance
         finally:
-            self._turns.release()
+            events.close()
+        if not told:
+            raise SpecialistFailed("llama.cpp: told no likely tokens", part=self._path.name)
+
+    def _chance(self, event: str) -> float | None:
+        """The share of the likeliest next tokens that end a message; None in an event that tells none."""
         try:
-            (next_token,) = json.loads(found[-1])["choices"][0]["logprobs"]["content"]
-            likely = [(one["token"], math.exp(one["logprob"])) for one in next_token["top_logprobs"]]
+            values = json.loads(event)
+            if "error" in values:
+                raise SpecialistFailed(f"llama.cpp: {values['error']}", part=self._path.name)
+            found = values["choices"][0]["logprobs"]
+            if found is None:
+                return None
+            (token,) = found["content"]
+            likely = [(one["token"], math.exp(one["logprob"])) for one in token["top_logprobs"]]
         except (LookupError, ValueError, TypeError) as error:
-            raise SpecialistFailed(
-                f"llama.cpp: told no likely tokens: {error!r}", part=self._path.name
-            ) from error
+            raise SpecialistFailed(f"llama.cpp: cannot be read: {error!r}", part=self._path.name) from error
         return min(1.0, sum(chance for token, chance in likely if _ENDS.match(token)))
 
     def stream(self, messages: Sequence[Said], sampling: Sampling) -> Generator[str, None, None]:

@@ -23,6 +23,9 @@ _MESSAGE_TOKENS = 8
 _FINDINGS_SHARE = 0.75
 """How much of the room findings may take where there is history to keep as well."""
 
+_AT_ONCE = 4
+"""So many exchanges are dropped together where not all of them fit."""
+
 _CUT = "\n[... cut ...]\n"
 
 # What chat templates are made of: <|im_start|>, full-width <｜User｜>, <s>, <bos>, <start_of_turn>, [INST],
@@ -193,12 +196,13 @@ def _shorten(text: str, tokens: int, count: Count) -> str:
 
 
 def _recent(history: Sequence[Said], room: int, count: Count) -> list[Said]:
-    """The latest exchanges that fit, oldest dropped first; always whole pairs of question and answer."""
-    kept: list[Said] = []
-    for start in range(len(history) - 2, -1, -2):
-        pair = list(history[start : start + 2])
-        room -= sum(_cost(said, count) for said in pair)
-        if room < 0:
-            break
-        kept = pair + kept
-    return kept
+    """The latest exchanges that fit; always whole pairs of question and answer.
+
+    `_AT_ONCE` of the oldest go together, so that a prompt begins like the one before for some turns: a model
+    reads again whatever stands behind a difference.
+    """
+    sizes = [sum(_cost(said, count) for said in history[i : i + 2]) for i in range(0, len(history), 2)]
+    first = 0
+    while first < len(sizes) and sum(sizes[first:]) > room:
+        first += _AT_ONCE if len(sizes) - first > _AT_ONCE else 1
+    return list(history[2 * first :])

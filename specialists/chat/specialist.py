@@ -62,7 +62,10 @@ class Chat(Specialist):
 
     async def run(self, task: Task) -> AsyncIterator[Chunk]:
         if task.params.get(ENDS) is True:
-            yield Chunk(TEXT, score=await in_thread(self._ends, task))
+            async with aclosing(stream(lambda: self._ends(task))) as told:
+                async for chance in told:
+                    if chance is not None:
+                        yield Chunk(TEXT, score=chance)
             return
         async with aclosing(stream(lambda: self._answer(task))) as pieces:
             async for piece in pieces:
@@ -87,7 +90,7 @@ class Chat(Specialist):
         finally:
             pieces.close()
 
-    def _ends(self, task: Task) -> float:
+    def _ends(self, task: Task) -> Generator[float | None, None, None]:
         """How likely it is that the person who said the words of the task is done."""
         backend = self._backend()
         if not isinstance(backend, Foretelling):

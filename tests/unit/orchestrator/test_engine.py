@@ -290,6 +290,18 @@ async def test_only_what_rests_on_memory_waits_for_recall(
         assert kinds[-1] is TurnFinished and one(events, TurnFinished).outcome == "answered"
 
 
+async def test_what_a_turn_is_given_of_the_history_begins_alike_for_some_turns(open_engine: Open) -> None:
+    chat = Scripted(card("chat"), words("Paris."))
+    async with open_engine(chat) as orchestrator:
+        session = orchestrator.session("s")
+        for number in range(14):
+            await collect(session.send(f"What is the capital of country {number}?"))
+    given = [[said.text for said in task.context if said.role != "system"] for task in chat.tasks]
+    firsts = [said[0].split()[-1] for said in given[1:]]
+    assert firsts == [*["0?"] * 8, *["4?"] * 4, "8?"]
+    assert max(map(len, given)) == 16
+
+
 async def test_a_listener_sees_the_log_and_then_what_happens(open_engine: Open) -> None:
     async with open_engine() as orchestrator:
         session = orchestrator.session("s")

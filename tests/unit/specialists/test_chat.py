@@ -197,9 +197,27 @@ async def test_who_asks_whether_a_message_is_over_has_it_read(make: Make, pool: 
         read.update(json.loads(event).get("timings", {}))
         return False
 
-    backend.ends(said)
+    assert [told for told in backend.ends(said) if told is not None]
     backend._server.handle_chat_completions(json.dumps(_request(said, Sampling(max_tokens=2))), receive)
     assert read["prompt_n"] < 10, "the mark at its end and what the template writes behind it"
+
+
+async def test_who_stops_asking_for_the_end_leaves_what_was_read(make: Make, pool: ModelPool) -> None:
+    await make().load()
+    backend = pool.lend((DEFAULTS["chat"][0], "llama.cpp", 2048, 0, ""), lambda: pytest.fail("not loaded"))
+    long = " ".join(f"Line {number} of the poem is followed by another line." for number in range(40))
+    said = [Said("system", "Answer briefly."), Said("user", long)]
+    asked = backend.ends(said)
+    assert next(asked) is None
+    asked.close()
+    read: dict[str, int] = {}
+
+    def receive(event: str) -> bool:
+        read.update(json.loads(event).get("timings", {}))
+        return False
+
+    backend._server.handle_chat_completions(json.dumps(_request(said, Sampling(max_tokens=2))), receive)
+    assert 100 < read["prompt_n"] < backend.count(long), "not all was read, and not in vain"
 
 
 async def test_it_keeps_the_contract(make: Make) -> None:

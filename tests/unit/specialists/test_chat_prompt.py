@@ -116,8 +116,22 @@ def test_examples_take_room_from_history() -> None:
     turns = [message(role, "word " * 20) for _ in range(20) for role in ("user", "assistant")]
     built = build(task("now", context=tuple(turns)), Budget(400, count), SMALL_MODEL_EXAMPLES)
     assert built[1].text == SMALL_MODEL_EXAMPLES[0].question
-    assert len(built) > 12
+    assert len(built) > 8
     assert sum(count(said.text) + 8 for said in built) <= 400
+
+
+def test_prompts_begin_alike_for_some_turns_where_not_all_of_the_history_fits() -> None:
+    turns = [message(role, f"{n} {'word ' * 20}") for n in range(8) for role in ("user", "assistant")]
+    firsts = [
+        build(task("now", context=tuple(turns[: 2 * n])), Budget(260, count))[1].text[:1] for n in range(1, 9)
+    ]
+    assert firsts == ["0", "0", "0", "0", "4", "4", "4", "4"]
+
+
+def test_a_request_that_leaves_no_room_for_history_goes_without() -> None:
+    turns = [message(role, "word " * 20) for role in ("user", "assistant")]
+    built = build(task("word " * 60, finding("cat " * 200), context=tuple(turns)), Budget(90, count))
+    assert [said.role for said in built] == ["system", "user"]
 
 
 def test_examples_yield_to_the_persons_words() -> None:
