@@ -42,10 +42,10 @@ from specialists.threads import in_thread
 log = logging.getLogger("antiphon")
 
 HISTORY_MESSAGES = 16
-"""At most so many earlier messages a turn is given; the chat backends cut further, to their context window."""
+"""At most so many earlier messages a turn is given; chat backends cut further, to their context window."""
 
 DROPPED = 8
-"""So many of the oldest are left out together: a model has the beginning read as long as it stays the same."""
+"""So many of the oldest are left out together: a model has a beginning read as long as it stays the same."""
 
 
 @dataclass(slots=True)

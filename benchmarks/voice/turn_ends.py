@@ -4,10 +4,11 @@ Seven sets of utterances. Six are parts of `benchmarks/data/turn-ends.jsonl`, in
 written with what three of them showed in view ("develop", "final", "fresh"); the fourth came from another
 hand after that ("unseen"), was heard once, and then led to changes as well; two more ("later", "newest")
 came from others after all of it, and nothing was fitted to them. The last are the 64 pauses of the voice
-corpus in all of its voices, clean and with noise ("corpus"), which were in view, too. An utterance is cut off when its turn ends inside
-one of its pauses. What is waited after a whole one counts from its last voiced sample.
+corpus in all of its voices, clean and with noise ("corpus"), which were in view, too. An utterance is cut off
+when its turn ends inside one of its pauses. What is waited after a whole one counts from its last voiced
+sample.
 
-    python -m benchmarks.voice.turn_ends [--set newest] [--no-chat] [--detector URI]        # two minutes a set
+    python -m benchmarks.voice.turn_ends [--set newest] [--no-chat] [--detector URI]       # two minutes a set
 """
 
 from __future__ import annotations
