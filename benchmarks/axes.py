@@ -8,7 +8,7 @@ MaxSim: Khattab and Zaharia, "ColBERT", 2020). The encoder stays as it is. Of th
 questions, each is printed before and after; `--keep-back` leaves one out of the fit. A new store is needed
 for new axes.
 
-    python benchmarks/axes.py [--keep-back h1]            # three minutes
+    python benchmarks/axes.py [--keep-back h1]            # two minutes
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _TOKENS = 256
 _BATCH = 32
 
 AXES = Path(__file__).parent / "embed_axes.npy"
-"""The main axes of the default model's token states, float16 [384, 64]; `benchmarks/axes.py` makes them."""
+"""The axes for the default model's token states, float16 [384, 64]; `benchmarks/axes.py` fits them."""
 
 _DRAWN = 128
 
@@ -87,7 +87,7 @@ class TextEncoder:
     def encode_tokens(self, texts: Sequence[str]) -> list[Encoded]:
         """The same vectors, and those of the texts' tokens as far as the model looks.
 
-        Tokens lie in fewer dimensions: the main axes of the default model's states (`AXES`), 128 directions
+        Tokens lie in fewer dimensions: those fitted for the default model's states (`AXES`), 128 directions
         drawn at random for any other's.
         """
         import numpy as np
