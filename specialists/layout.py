@@ -101,8 +101,13 @@ def _columns(spots: list[_Spot]) -> tuple[list[_Spot], ...] | None:
         return None
     start, end, x = best
     run = spots[start:end]
-    left, right = [s for s in run if s.right < x], [s for s in run if s.left > x]
+    left, right = _sides(run, x)
     return spots[:start], left, right, spots[end:]
+
+
+def _sides(run: list[_Spot], x: float) -> tuple[list[_Spot], list[_Spot]]:
+    """What stands left and right of the vertical at x, which may touch boxes where lines have no height."""
+    return [s for s in run if s.left + s.right < 2 * x], [s for s in run if s.left + s.right >= 2 * x]
 
 
 def _clear_runs(spots: list[_Spot], x: float, margin: float) -> list[tuple[int, int]]:
@@ -117,7 +122,7 @@ def _clear_runs(spots: list[_Spot], x: float, margin: float) -> list[tuple[int, 
 
 
 def _two_columns(run: list[_Spot], x: float) -> bool:
-    sides = [[s for s in run if s.right < x], [s for s in run if s.left > x]]
+    sides = _sides(run, x)
     if any(len(side) < SIDE for side in sides):
         return False
     if any(median((s.right - s.left) / max(s.height, 1) for s in side) < PROSE for side in sides):

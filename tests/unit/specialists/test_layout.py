@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from specialists.content import Box
@@ -66,6 +66,15 @@ def test_nothing_has_no_lines() -> None:
     st.lists(
         st.tuples(st.floats(0, 2000), st.floats(0, 2000), st.floats(0, 500), st.floats(0, 90)), max_size=40
     )
+)
+@example(
+    [
+        (0.0, 0.0, 0.0, 0.0),
+        *[(0.0, 0.0, 5.0, 0.0)] * 2,
+        (0.0, 0.0, 6.0, 0.0),
+        (7.0, 0.0, 0.0, 0.0),
+        *[(7.0, 0.0, 5.0, 0.0)] * 2,
+    ]
 )
 def test_every_box_is_read_exactly_once(values: list[tuple[float, float, float, float]]) -> None:
     order = [i for line in reading_order([box(*value) for value in values]) for i in line]
