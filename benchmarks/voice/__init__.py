@@ -7,6 +7,7 @@
     python -m benchmarks.voice.ears                    5. words while they are spoken
     python -m benchmarks.voice.endurance virtual       6. an hour on a clock that jumps, 5 min
     python -m benchmarks.voice.endurance real             ten minutes on the models, with pipecat, 22 min
+    python -m benchmarks.voice.long_conversation          when replies begin in long ones, 4 min
     python -m benchmarks.voice.faults                  7. parts killed, hung and slowed, 3 min
 
 Run one at a time on a machine that does nothing else: all but the virtual ones are in real time. `--no-peer`
