@@ -34,7 +34,7 @@ BEST, LEAD, BIAS = 3.31, 2.34, -3.09
 """What the first score and its lead weigh in the logarithm of the odds."""
 
 DOUBTFUL = 0.36
-"""Below this nothing seems to answer. One in 70 questions whose answer was found is below it as well; of
+"""Below this nothing seems to answer. One in 20 questions whose answer was found is below it as well; of
 those that share hardly a word with their answer, one in nine."""
 
 

@@ -41,12 +41,6 @@ from specialists.threads import in_thread
 
 log = logging.getLogger("antiphon")
 
-HISTORY_MESSAGES = 16
-"""At most so many earlier messages a turn is given; chat backends cut further, to their context window."""
-
-DROPPED = 8
-"""So many of the oldest are left out together: a model has a beginning read as long as it stays the same."""
-
 
 @dataclass(slots=True)
 class _Turn:
@@ -213,7 +207,7 @@ class EngineSession:
         sees it; None where it does not tell. It has the words read for the reply besides."""
         if self._turn is None and text != self._rehearsed:
             self._ahead.drop()  # it was for other words, and holds up the model
-        return await ends(self._alone, f"{self.name}-ends-{next(self._asked)}", text, self._given)
+        return await ends(self._alone, f"{self.name}-ends-{next(self._asked)}", text, self._history.latest)
 
     def _rehearse(self, text: str, call: Call, controller: Controller) -> AsyncIterator[Event]:
         services = replace(self._alone, call=call, controller=controller)
@@ -321,13 +315,6 @@ class EngineSession:
         context = self._context(_Turn(number), _Sent("", (), False, False), lambda event: event)
         return await verbs.remember(context, text)
 
-    @property
-    def _given(self) -> tuple[Message, ...]:
-        """What of the history a turn is given."""
-        messages = self._history.messages
-        steps = -(-max(0, len(messages) - HISTORY_MESSAGES) // DROPPED)
-        return messages[steps * DROPPED :]
-
     def _record(self, event: Event) -> Event:
         numbered = self._journal.record(event)
         self._history = self._history.after(numbered)
@@ -344,7 +331,7 @@ class EngineSession:
             number=turn.number,
             text=sent.text,
             attachments=sent.attachments,
-            history=self._given,
+            history=self._history.latest,
             last=self._history.last,
             cut_off=self._history.cut_off,
             standing=self._history.standing,

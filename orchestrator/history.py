@@ -22,6 +22,12 @@ from orchestrator.events import (
 )
 from specialists.content import TEXT, Message, message
 
+MOST = 16
+"""Earlier messages a turn is given; chat backends cut further, to their context window."""
+
+AT_ONCE = 8
+"""So many of the oldest are left out together: a model has a beginning read as long as it stays the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Served:
@@ -83,6 +89,13 @@ class History:
     @property
     def messages(self) -> tuple[Message, ...]:
         return tuple(message for _, message in self.said)
+
+    @property
+    def latest(self) -> tuple[Message, ...]:
+        """The messages that a turn is given: `MOST` at most."""
+        messages = self.messages
+        steps = -(-max(0, len(messages) - MOST) // AT_ONCE)
+        return messages[steps * AT_ONCE :]
 
     def reply(self, turn: int) -> str:
         """What the assistant said in a turn."""

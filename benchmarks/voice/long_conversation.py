@@ -58,7 +58,8 @@ async def measure(folder: Path) -> bool:
             times.append(await waited(session, asked.text))
             print(f"turn {len(times):2}: {times[-1]:6.2f} s  {asked.text}")
     early, late = (statistics.median(some) for some in (times[:ALL_GIVEN], times[ALL_GIVEN:]))
-    print(f"\nmedian of the first {ALL_GIVEN} turns {early:.2f} s, of the others {late:.2f} s")
+    print(f"\nmedian of the first {ALL_GIVEN} turns {early:.2f} s, of the others {late:.2f} s", end=", ")
+    print(f"the slowest of these {max(times[ALL_GIVEN:]):.2f} s")
     return bars(("replies begin as soon in long conversations", late <= early + MORE))
 
 
