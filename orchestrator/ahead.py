@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -58,6 +58,8 @@ class Ahead:
         self._rehearsal: asyncio.Task[None] | None = None
         self._taken = False
         """Whether the turn has come: from then on it makes its calls itself."""
+        self._reader = ""
+        self._reading: asyncio.Task[None] | None = None
 
     def start(self, rehearse: Callable[[Call, Controller], AsyncIterator[object]]) -> None:
         """Make the calls and decisions that `rehearse` makes through what it is given; those before are
@@ -73,12 +75,30 @@ class Ahead:
             self._rehearsal.cancel()
         self._rehearsal, self._begun, self._routed = None, [], []
 
+    def read(self, task: Task) -> None:
+        """Have a specialist read this while nobody waits for it.
+
+        Whoever calls it meanwhile waits until it has: such a call begins with the same, and would read that
+        itself. One task is read at a time; another that comes meanwhile is not.
+        """
+        if self._reading is None or self._reading.done():
+            self._reader = task.specialist
+            self._reading = asyncio.create_task(_exhaust(self._call(task)), name="reading")
+
+    async def has_read(self, seconds: float | None = None) -> bool:
+        """Wait until what is being read is read; False when that takes longer."""
+        if self._reading is not None:
+            await asyncio.wait([self._reading], timeout=seconds)
+        return self._reading is None or self._reading.done()
+
     async def close(self) -> None:
-        """The same, and wait for its end."""
-        rehearsal = self._rehearsal
+        """Stop what was begun and what is being read, and wait for the end of both."""
+        under_way = [task for task in (self._rehearsal, self._reading) if task is not None]
         self.drop()
-        if rehearsal is not None:
-            await asyncio.wait([rehearsal])
+        if under_way:
+            for task in under_way:
+                task.cancel()
+            await asyncio.wait(under_way)
 
     async def route(self, request: Request, cards: Sequence[Card]) -> Route:
         """The decision for a turn. Raises what the controller raises."""
@@ -91,7 +111,7 @@ class Ahead:
         """The answer to a task of a turn. Raises what the runtime raises."""
         begun = next((begun for begun in self._begun if _same(begun.task, task)), None)
         if begun is None:
-            async with aclosing(self._call(task)) as chunks:  # type: ignore[type-var]
+            async with aclosing(self._once_read(task)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             return
@@ -110,6 +130,13 @@ class Ahead:
         if begun.error is not None:
             raise begun.error
 
+    async def _once_read(self, task: Task) -> AsyncGenerator[Chunk]:
+        if task.specialist == self._reader:
+            await self.has_read()
+        async with aclosing(self._call(task)) as chunks:  # type: ignore[type-var]
+            async for chunk in chunks:
+                yield chunk
+
     def _ahead(self, begun: list[_Begun]) -> Call:
         async def call(task: Task) -> AsyncIterator[Chunk]:
             card = next((card for card in self._cards() if card.name == task.specialist), None)
@@ -118,7 +145,7 @@ class Ahead:
             made = _Begun(task)
             begun.append(made)
             try:
-                async with aclosing(self._call(task)) as chunks:  # type: ignore[type-var]
+                async with aclosing(self._once_read(task)) as chunks:
                     async for chunk in chunks:
                         made.chunks.put(chunk)
                         yield chunk

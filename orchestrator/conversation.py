@@ -22,7 +22,7 @@ from orchestrator.context import BusyMeter, Services, TurnContext
 from orchestrator.controller.route import Controller
 from orchestrator.events import Event, Heard, SessionOpened, TextDelta, TurnFinished
 from orchestrator.execution import Execution
-from orchestrator.foretelling import ends
+from orchestrator.foretelling import READING_SECONDS, SECONDS, begun, ends
 from orchestrator.graph import TurnGraph
 from orchestrator.history import History, Served
 from orchestrator.intake import Given, attachments
@@ -34,6 +34,7 @@ from orchestrator.stream import Stream
 from orchestrator.unsaid import rest_of
 from orchestrator.waiting import Watch
 from orchestrator.wording import unfinished
+from specialists.base import Task
 from specialists.cancellation import being_cancelled
 from specialists.content import Message
 from specialists.errors import AntiphonError, BadInput, DeadlineExceeded, Ours, Theirs
@@ -207,7 +208,17 @@ class EngineSession:
         sees it; None where it does not tell. It has the words read for the reply besides."""
         if self._turn is None and text != self._rehearsed:
             self._ahead.drop()  # it was for other words, and holds up the model
-        return await ends(self._alone, f"{self.name}-ends-{next(self._asked)}", text, self._history.latest)
+        task = self._begun(text, SECONDS)
+        return await ends(self._alone, task) if task and await self._ahead.has_read(SECONDS) else None
+
+    def read(self) -> None:
+        """Have the chat model read what was said until now, as far as it did not yet, while nobody waits."""
+        if task := self._begun("", READING_SECONDS):
+            self._ahead.read(task)
+
+    def _begun(self, text: str, seconds: float) -> Task | None:
+        name = f"{self.name}-ends-{next(self._asked)}"
+        return begun(self._alone, name, text, self._history.latest, seconds)
 
     def _rehearse(self, text: str, call: Call, controller: Controller) -> AsyncIterator[Event]:
         services = replace(self._alone, call=call, controller=controller)

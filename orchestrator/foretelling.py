@@ -22,22 +22,33 @@ log = logging.getLogger("antiphon")
 SECONDS = 0.3
 """How long it may take: later nobody waits for it."""
 
+READING_SECONDS = 10.0
+"""How long the model may take for what it reads while nobody waits."""
 
-async def ends(services: Services, task_id: str, text: str, history: Sequence[Message]) -> float | None:
-    """How likely it is, 0 to 1, that somebody who says this after `history` is done; None where the chat
-    model does not tell, or not in time."""
+NO_WORDS = "..."
+"""A message that has not begun: marks at its end are not looked at."""
+
+
+def begun(
+    services: Services, task_id: str, text: str, history: Sequence[Message], seconds: float
+) -> Task | None:
+    """The task to read the beginning of a message after `history`, and to tell how likely it is the whole;
+    None where the chat model does not tell."""
     chat = next((card for card in services.cards() if card.name == "chat"), None)
     if chat is None or all(parameter.name != ENDS for parameter in chat.parameters):
         return None
-    system = message("system", services.config.engine.system_prompt)
-    task = Task(
+    return Task(
         id=task_id,
         specialist=chat.name,
-        instruction=text,
-        context=(system, *history),
+        instruction=text or NO_WORDS,
+        context=(message("system", services.config.engine.system_prompt), *history),
         params={ENDS: True},
-        deadline=SECONDS,
+        deadline=seconds,
     )
+
+
+async def ends(services: Services, task: Task) -> float | None:
+    """How likely it is, 0 to 1, that somebody who says this is done; None where it was not told in time."""
     try:
         async with aclosing(services.call(task)) as told:  # type: ignore[type-var]
             scores = [chunk.score async for chunk in told]

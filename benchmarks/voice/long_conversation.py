@@ -1,10 +1,11 @@
 """How long conversations stay quick: when replies begin, turn by turn, without any sound.
 
 Eighteen questions as somebody asks them aloud: their words come two by two and are read along, the reply is
-prepared when they are all there, and sent for 0.4 s later. Real models, one session. A model that reads its
+prepared when they are all there, and sent for 0.4 s later. The next one begins when this reply would have
+been heard out. Real models, one session. A model that reads its
 history anew for every reply shows from the ninth turn on, when not all of it is given.
 
-    python -m benchmarks.voice.long_conversation            # four minutes
+    python -m benchmarks.voice.long_conversation            # five minutes
 """
 
 from __future__ import annotations
@@ -40,10 +41,13 @@ async def waited(session: EngineSession, question: str) -> float:
     await session.ends(question)
     session.prepare(question)
     await asyncio.sleep(DECIDED)
-    began, first = time.perf_counter(), float("inf")
+    began, first, sounds = time.perf_counter(), float("inf"), 0.0
     async for event in session.send(question, voice=True, speak=True):
         if isinstance(event, SpeechDelta):
             first = min(first, time.perf_counter() - began)
+            sounds += len(event.pcm) / 2 / event.rate
+    session.read()
+    await asyncio.sleep(max(0.0, began + first + sounds - time.perf_counter()))
     return first
 
 

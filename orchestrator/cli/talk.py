@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from orchestrator.config import Config
     from orchestrator.events import Event
     from orchestrator.speech.devices import AudioDevice
-    from orchestrator.speech.talk import Conversation, SpokenSession
+    from orchestrator.speech.session import SpokenSession
+    from orchestrator.speech.talk import Conversation
 
 LEFT = "left"
 """The reason of the event that ends a conversation."""

@@ -9,9 +9,9 @@ from contextlib import aclosing
 import numpy as np
 
 from orchestrator.events import Failed, SpeechDelta, TextDelta, TurnStarted
-from orchestrator.session import Session
 from orchestrator.speech.playout import Playout, Samples
 from orchestrator.speech.remarks import VOICE
+from orchestrator.speech.session import SpokenSession
 from orchestrator.turn import Cue
 from specialists.errors import AntiphonError
 
@@ -28,7 +28,7 @@ class Replies:
     """
 
     def __init__(
-        self, session: Session, playout: Playout, told: Callable[[Cue, Failed | None], None]
+        self, session: SpokenSession, playout: Playout, told: Callable[[Cue, Failed | None], None]
     ) -> None:
         self.turn = 0
         """The session's number of the newest turn, 0 before the first is known."""
@@ -119,6 +119,7 @@ class Replies:
                             sounded = self._play(event, number) or sounded
         except AntiphonError as error:
             problem = self._failed(error.code, error.part, error.message, error.remedy)
+        self._session.read()
         unspoken = _words(said) > _words(spoken)
         if unspoken and problem is None:
             problem = self._failed("unavailable", VOICE, "the reply could not be spoken")

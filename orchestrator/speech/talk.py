@@ -8,14 +8,12 @@ import itertools
 import math
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
-from typing import Protocol
 
 import numpy as np
 
 from orchestrator import turn
 from orchestrator.config import Config
 from orchestrator.events import Event, Failed, FloorChanged, Heard, Remarked, Transcript
-from orchestrator.session import Session
 from orchestrator.speech.announcements import Announcements
 from orchestrator.speech.collector import leave_loaded_alone
 from orchestrator.speech.detector import (
@@ -35,6 +33,7 @@ from orchestrator.speech.playout import Playout, Share
 from orchestrator.speech.recognition import SPECIALIST, Words, hears_live, hedged, recognise
 from orchestrator.speech.remarks import NOTHING_HEARD, Remark, Remarks, remark_on
 from orchestrator.speech.replies import Replies
+from orchestrator.speech.session import SpokenSession
 from orchestrator.speech.smart_turn import SmartTurn
 from orchestrator.turn import Command, Cue, State
 from specialists.errors import AntiphonError, DeadlineExceeded, Ours, Unavailable
@@ -67,28 +66,6 @@ LAST_REPLY_SECONDS = 60.0
 """How long a conversation goes on after the microphone will hear nothing more."""
 SETTLED_SECONDS = 0.5
 LEAVE_SECONDS = 5.0
-
-
-class SpokenSession(Session, Protocol):
-    """A session that also takes Events that happen outside its turns, and prepares turns."""
-
-    @property
-    def seq(self) -> int:
-        """The number of the newest Event."""
-        ...
-
-    def prepare(self, text: str) -> bool:
-        """Begin what a spoken turn with these words would do, without a trace of it; a `send` of the same
-        words finds it under way. False where that cannot be now."""
-        ...
-
-    async def ends(self, text: str) -> float | None:
-        """How likely it is, 0 to 1, that who said these words is done; None where nobody can tell."""
-        ...
-
-    async def note(self, event: Event) -> Event:
-        """Give the Event its place in the session, record it, and return it as recorded."""
-        ...
 
 
 class Conversation:

@@ -335,3 +335,80 @@ async def test_where_it_does_not_tell_nobody_waits_for_it(open_engine: Open, cha
         session = await opened(engine)
         async with asyncio.timeout(5.0):
             assert await session.ends("What is the") is None
+
+
+class Reads(Foretold):
+    """Its answers about the end of a message come when the gate opens; others at once."""
+
+    def __init__(self) -> None:
+        super().__init__(0.5)
+        self.gate = asyncio.Event()
+        self.cancelled = 0
+
+    async def run(self, task: Task) -> AsyncIterator[Chunk]:
+        self.tasks.append(task)
+        if ENDS not in task.params:
+            yield Chunk(TEXT, "Paris.")
+            return
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        yield Chunk(TEXT, score=0.5)
+
+
+async def test_what_was_said_is_read_while_nobody_waits(open_engine: Open) -> None:
+    chat = Foretold(0.5)
+    async with open_engine(chat) as engine:
+        session = await opened(engine)
+        await said(session, "hello")
+        before = session.seq
+        chat.tasks.clear()
+        session.read()
+        await until(lambda: len(chat.tasks) == 1)
+        (task,) = chat.tasks
+        assert [one.text for one in task.context[1:]] == [one.text for one in session.history.latest]
+        assert not any(map(str.isalnum, task.instruction)) and session.seq == before
+
+
+async def test_a_reply_waits_for_what_is_being_read_and_is_made_once(open_engine: Open) -> None:
+    chat = Reads()
+    async with open_engine(chat, controller=Counting()) as engine:
+        session = await opened(engine)
+        session.read()
+        session.read()  # while one is under way there is no other
+        session.prepare(QUESTION)
+        events: list[Event] = []
+
+        async def hear() -> None:
+            async for event in session.send(QUESTION, voice=True):
+                events.append(event)
+
+        heard = asyncio.create_task(hear())
+        await until(lambda: any(event.type == "step.started" for event in events))
+        await turns_of_the_loop(50)
+        assert [ENDS in task.params for task in chat.tasks] == [True]
+        chat.gate.set()
+        await heard
+        assert reply(events) == "Paris."
+        assert [ENDS in task.params for task in chat.tasks] == [True, False]
+
+
+async def test_the_end_of_a_message_is_not_waited_for_while_much_is_read(open_engine: Open) -> None:
+    chat = Reads()
+    async with open_engine(chat) as engine:
+        session = await opened(engine)
+        session.read()
+        assert await session.ends("What is the") is None
+        assert len(chat.tasks) == 1
+
+
+async def test_closing_a_session_ends_what_it_reads(open_engine: Open) -> None:
+    chat = Reads()
+    async with open_engine(chat) as engine:
+        session = await opened(engine)
+        session.read()
+        await until(lambda: len(chat.tasks) == 1)
+        await session.close()
+        assert chat.cancelled == 1

@@ -68,6 +68,7 @@ class Actor:
     whole: dict[str, float] = field(default_factory=dict)
     kept: list[str | None] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
+    read_after: list[int] = field(default_factory=list)
     text_only: bool = False
     happens: tuple[tuple[float, Event], ...] = ()
     """What happens around the turns, each so many seconds after the one before."""
@@ -109,6 +110,9 @@ class Actor:
     def prepare(self, text: str) -> bool:
         self.prepared.append(text)
         return True
+
+    def read(self) -> None:
+        self.read_after.append(len(self.outcomes))
 
     async def interrupt(self, *, heard: str | None = None) -> None:
         self.kept.append(heard)
@@ -307,6 +311,7 @@ def test_an_interruption_ducks_silences_and_keeps_what_was_heard(talk: Talk, sto
     assert cut.end == pytest.approx(10.05, abs=0.05)
     # The turn's text was long done, so the kept reply is corrected.
     assert actor.outcomes == ["answered", "answered"]
+    assert actor.read_after == [1, 2]
     assert actor.kept == [cut.heard]
     assert [text for text, _ in actor.sent] == ["Tell me a long story.", "Stop. What time is it?"]
     assert done.level(12.0, 13.5) == pytest.approx(LEVEL, abs=0.01)
