@@ -4,11 +4,11 @@ Memory keeps a small vector of every token of what it remembers, for which 384 d
 axes begin as those of the largest second moments (principal components, not centred) of the states of 1,500
 sentences. Then they are fitted, as `memory.late` uses them: so that the turns that answer a question of
 `benchmarks/data/asked.jsonl` score higher than all others of forty conversations (softmax cross-entropy over
-MaxSim: Khattab and Zaharia, "ColBERT", 2020). The encoder stays as it is. Of the seven hands that wrote those
-questions, each is printed before and after; `--keep-back` leaves one out of the fit. A new store is needed
-for new axes.
+MaxSim: Khattab and Zaharia, "ColBERT", 2020). The encoder stays as it is. Of the fourteen hands that wrote
+those questions, each is printed before and after; `--keep-back` leaves one out of the fit. A store embeds
+everything again when it is opened with other axes.
 
-    python benchmarks/axes.py [--keep-back h1]            # two minutes
+    python benchmarks/axes.py [--keep-back h1]            # four minutes
 """
 
 from __future__ import annotations

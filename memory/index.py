@@ -56,6 +56,12 @@ class VectorIndex:
         self.problem = ""
         """Why the last build failed; empty when it did not."""
 
+    def load(self) -> None:
+        """Bring in the libraries of the first search: while one is imported, no thread goes on for 50 ms."""
+        import numpy.ma  # noqa: F401 - numpy brings it in with the first `unique`
+
+        Cells.exact(1)
+
     def search(
         self, space: int, vector: Floats, k: int, allowed: Rows | None = None
     ) -> list[tuple[int, float]]:

@@ -295,7 +295,13 @@ CREATE TABLE sounds (
 );
 """
 
-MIGRATIONS = (V1, V2, V3, V4, V5, V6)
+V7 = """
+-- The vectors of the tokens of that text, int8, as in `tokens`: an encoder may tell the same of whole texts
+-- and other things of their tokens. Empty where it tells nothing of tokens.
+ALTER TABLE spaces ADD COLUMN tokens BLOB NOT NULL DEFAULT x'';
+"""
+
+MIGRATIONS = (V1, V2, V3, V4, V5, V6, V7)
 """The script at index n leads from version n to version n + 1."""
 
 VERSION = len(MIGRATIONS)

@@ -26,7 +26,8 @@ EncodeTokens = Callable[[Sequence[str]], Sequence[Encoded]]
 
 PROBE = "The quick brown fox jumps over the lazy dog."
 SAME_SPACE = 0.99
-"""Cosine of two vectors of PROBE above which two encoders count as one: rounding differs between machines."""
+"""Cosine of two vectors of PROBE, and of its tokens on average, above which two encoders count as one:
+rounding differs between machines."""
 
 _ASKED_AT_ONCE = 500
 """Rows named in one statement; SQLite takes no more than some thousand."""
@@ -44,6 +45,29 @@ class Progress:
 
     embedded: int
     pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """What the encoder makes of PROBE: a unit vector [d], and int8 directions of its tokens [n, w]."""
+
+    vector: Floats
+    tokens: States
+
+    def like(self, vector: bytes, tokens: bytes) -> bool:
+        """Whether these are what the same encoder made of it."""
+        other = np.frombuffer(vector, "<f4")
+        if len(other) != len(self.vector) or float(other @ self.vector) <= SAME_SPACE:
+            return False
+        if not len(self.tokens):
+            return True
+        mine, theirs = self.tokens.astype(np.float32), np.frombuffer(tokens, np.int8).astype(np.float32)
+        if len(theirs) != mine.size:
+            return False
+        theirs = theirs.reshape(mine.shape)
+        lengths = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
+        cosines = (mine * theirs).sum(axis=1) / np.maximum(lengths, 1e-6)
+        return float(cosines.mean()) > SAME_SPACE
 
 
 class Vectors:
@@ -88,12 +112,13 @@ class Vectors:
         return vectors, encoded
 
     def space(self) -> int:
-        """The space that the encoder spans, known again by its vector of PROBE. Raises SpecialistFailed.
+        """The space that the encoder spans, known again by its vectors of PROBE. Raises SpecialistFailed.
 
         A new space begins with every record waiting for its vector.
         """
         if self._space is None:
-            probe = self.of([PROBE])[0]
+            (vector,), encoded = self.read([PROBE])
+            probe = _Probe(vector, encoded[0].states if encoded else np.zeros((0, 0), np.int8))
             with self._database.write() as connection:
                 space = _find_space(connection, probe)
                 if space is None:
@@ -229,16 +254,17 @@ def _matrix(found: Sequence[tuple[int, int, bytes]]) -> Floats:
     ]
 
 
-def _find_space(connection: sqlite3.Connection, probe: Floats) -> int | None:
-    for space, stored in connection.execute("SELECT id, probe FROM spaces"):
-        other = np.frombuffer(stored, dtype="<f4")
-        if len(other) == len(probe) and float(other @ probe) > SAME_SPACE:
+def _find_space(connection: sqlite3.Connection, probe: _Probe) -> int | None:
+    for space, vector, tokens in connection.execute("SELECT id, probe, tokens FROM spaces"):
+        if probe.like(vector, tokens):
             return int(space)
     return None
 
 
-def _new_space(connection: sqlite3.Connection, probe: Floats) -> int:
-    space = connection.execute("INSERT INTO spaces (probe) VALUES (?)", (probe.tobytes(),)).lastrowid
+def _new_space(connection: sqlite3.Connection, probe: _Probe) -> int:
+    space = connection.execute(
+        "INSERT INTO spaces (probe, tokens) VALUES (?, ?)", (probe.vector.tobytes(), probe.tokens.tobytes())
+    ).lastrowid
     connection.execute(
         "INSERT INTO pending (space, record) SELECT ?, row FROM records WHERE text != ''", (space,)
     )

@@ -176,7 +176,8 @@ class Orchestrator:
         return (*self.runtime.cards(), *self._internal.cards())
 
     async def warm(self, *names: str) -> None:
-        """Get the controller, the encoder and the named specialists ready ahead of the first turn."""
+        """Get the controller, the encoder, memory and the named specialists ready ahead of the first turn."""
+        await in_thread(self.store.load)
         await in_thread(self._exemplars.decide, Request("hello"), first_choices(self.cards()))
         for name in names:
             card = next((card for card in self.runtime.cards() if card.name == name), None)

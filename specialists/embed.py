@@ -29,7 +29,9 @@ register_kind(VECTOR, (MEDIA_TYPE,), ())
 _TOKENS = 256
 """Longest text the model looks at, in tokens; the rest of a longer one does not count."""
 
-_BATCH = 32
+_BATCH = 4
+"""Texts encoded at once. On one thread 32 took 1.4 times as long a text, most of it for filling up short texts
+to the longest, and 400 MB more, which onnxruntime then keeps."""
 
 AXES = Path(__file__).parent / "embed_axes.npy"
 """The axes for the default model's token states, float16 [384, 64]; `benchmarks/axes.py` fits them."""
@@ -139,6 +141,7 @@ class TextEncoder:
         options = SessionOptions()
         # For short texts a second thread costs more than it brings.
         options.intra_op_num_threads = 1
+        options.enable_mem_pattern = False  # every length of text would be laid out, and kept
         try:
             session = InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
             tokenizer = Tokenizer.from_file(str(vocabulary))

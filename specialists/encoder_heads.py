@@ -56,6 +56,7 @@ class EncoderHeads:
         options = SessionOptions()
         # For one request a second thread costs more than it brings.
         options.intra_op_num_threads = 1
+        options.enable_mem_pattern = False  # every length of request would be laid out, and kept
         try:
             self._session = InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
             self._tokenizer = pair_tokenizer(vocabulary, tokens)

@@ -88,6 +88,7 @@ class Voice:
         options = SessionOptions()
         # One thread a clause: it was twice as fast as two on two cores, and clauses are made side by side.
         options.intra_op_num_threads = 1
+        options.enable_mem_pattern = False  # every length of clause would be laid out, and kept
         try:
             config = PiperConfig.from_dict(json.loads(Path(f"{path}.json").read_text(encoding="utf-8")))
             session = InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

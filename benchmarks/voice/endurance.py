@@ -8,7 +8,8 @@ real      Ten minutes in real time on the embedded models: two of silence, eight
           apart.
 
 Growth: tasks and threads counted between turns, and memory (RSS), of the last quarter against the second.
-A hole is silence of more than 25 ms inside a reply over which nobody made a sound. Ahead: seconds of speech
+A hole is silence of more than 25 ms inside a reply over which nobody made a sound; a process that only sleeps
+tells, in real time, whether the machine stood still there. Ahead: seconds of speech
 that were synthesised and not yet played, when a clause arrived.
 
     python -m benchmarks.voice.endurance virtual [--minutes 60]         about 5 minutes
@@ -38,6 +39,7 @@ from benchmarks.voice.measure import audible, first_sound
 from benchmarks.voice.peer import peer
 from benchmarks.voice.rig import Recording, bars, converse, engine, kept_in, settings
 from benchmarks.voice.room import Condition, Room, Said, Script
+from benchmarks.voice.witness import witness
 from orchestrator.events import FloorChanged, SpeechDelta
 from orchestrator.speech.detector import is_stop
 from specialists.base import Chunk, Specialist, Task
@@ -47,6 +49,8 @@ from specialists.runtime import LocalRuntime
 
 HOLE = 0.025
 FASTER = 10.0
+BEFORE = 0.25
+"""Seconds before a hole in which what caused it lies."""
 ANSWERED = 15.0
 """Seconds within which a request must be answered by some sound."""
 GROWTH_MB = 30.0
@@ -168,8 +172,8 @@ def silences(said: list[Said], played: np.ndarray, rate: int) -> list[float]:
     return found
 
 
-def holes(recording: Recording) -> list[float]:
-    """Seconds of each hole in a reply, against its speech as synthesised."""
+def holes(recording: Recording) -> list[tuple[float, float]]:
+    """When each hole in a reply began, and its seconds, against the speech as synthesised."""
     found = []
     said = recording.said
     for reply in recording.replies:
@@ -179,7 +183,7 @@ def holes(recording: Recording) -> list[float]:
         tracks = recording.tracks(reply, started - 0.1, started + 120.0)
         for at, gap in recording.gaps(tracks):
             if gap > HOLE and not any(started < one.first < at + gap for one in said):
-                found.append(gap)
+                found.append((at, gap))
     return found
 
 
@@ -252,7 +256,7 @@ def _state(watch: Watch, silent: list[str], gaps: list[float]) -> list[tuple[str
 
 
 async def real(minutes: float, with_peer: bool, folder: Path) -> bool:
-    watch, marks = Watch(), []
+    watch, marks, zero = Watch(), [], 0.0
     config = settings(folder / "data")
     talking = (minutes * 60 - SILENCE) / 120
 
@@ -261,6 +265,8 @@ async def real(minutes: float, with_peer: bool, folder: Path) -> bool:
         marks.append((room.now, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024))
 
     def script(room: Room) -> Generator[Condition, None, None]:
+        nonlocal zero
+        zero = time.monotonic() - room.now
         mark(room)
         yield room.after(SILENCE)
         mark(room)
@@ -270,9 +276,13 @@ async def real(minutes: float, with_peer: bool, folder: Path) -> bool:
         mark(room)
 
     async with engine(config) as opened:
-        recording = await converse(opened, "minutes", folder / "minutes", script)
+        with witness() as machine:
+            recording = await converse(opened, "minutes", folder / "minutes", script)
     print(f"{len(recording.said)} sounds of the person, {recording.dropouts} dropouts")
-    reached = _state(watch, unanswered(recording.said, recording.played, recording.rate), holes(recording))
+    found = holes(recording)
+    ours_alone = [gap for at, gap in found if not machine.stood_still(zero + at - BEFORE, zero + at + gap)]
+    print(f"{len(found)} holes, {len(found) - len(ours_alone)} of them while the machine stood still")
+    reached = _state(watch, unanswered(recording.said, recording.played, recording.rate), ours_alone)
     waiting = ahead(recording)
     print(f"ahead: median {statistics.median(waiting):.1f} s, most {max(waiting):.1f} s")
     print("\nCPU seconds a minute, and peak memory so far; all models in one process")

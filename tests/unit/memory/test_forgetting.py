@@ -24,7 +24,7 @@ from memory.proof import PIECE, Needles
 from memory.records import Record
 from memory.replay import replay
 from memory.store import MemoryStore
-from memory.vectors import Embed
+from memory.vectors import PROBE, Embed
 from orchestrator.cli.transcript import turns
 from orchestrator.events import from_dict
 from orchestrator.history import History
@@ -397,7 +397,11 @@ def test_the_proof_looks_for_tokens(tmp_path: Path, embed: Embed) -> None:
     states = np.random.default_rng(3).integers(-127, 128, (9, 16), dtype=np.int8)
 
     def tokens(texts: Sequence[str]) -> list[Encoded]:
-        return [Encoded(vector, states, np.zeros((9, 2), np.int32)) for vector in embed(texts)]
+        spans = np.zeros((9, 2), np.int32)
+        return [
+            Encoded(vector, np.flip(states) if text == PROBE else states, spans)
+            for text, vector in zip(texts, embed(texts), strict=True)
+        ]
 
     with MemoryStore.open(tmp_path / "memory", embed, tokens) as store:
         (record,) = Talk(store, "s").exchange(SECRET, "")[:1]

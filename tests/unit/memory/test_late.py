@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory.late import Question, matches, scores, words_of
+from memory.late import Question, States, matches, scores, words_of
 from memory.records import Query, Record
 from memory.store import MemoryStore
+from memory.vectors import EncodeTokens
 from specialists.content import TEXT
 from specialists.embed import Encoded, TextEncoder
 from specialists.models import ModelStore
@@ -96,29 +97,64 @@ def test_what_is_forgotten_has_no_tokens_left(store: MemoryStore) -> None:
     assert all("ferry" not in hit.record.text for hit in store.recall("the ferry to Bergen"))
 
 
-def test_records_embedded_without_tokens_stand_behind(tmp_path: Path, model_store: ModelStore) -> None:
+def test_records_embedded_without_tokens_are_embedded_again(tmp_path: Path, model_store: ModelStore) -> None:
     encoder = TextEncoder(model_store)
     with MemoryStore.open(tmp_path, encoder.encode) as plain:
-        plain.remember([Record(SAID[0], TEXT, "user", session="talk")])
+        plain.remember([Record(text, TEXT, "user", session="talk") for text in SAID])
         plain.embed_pending()
     with MemoryStore.open(tmp_path, encoder.encode, encoder.encode_tokens) as store:
-        store.remember([Record(SAID[1], TEXT, "user", session="talk")])
-        found = [hit.record.text for hit in store.recall("the ferry")]
-    assert found == [SAID[1], SAID[0]]
+        assert store.recall("Which boat trip did we make?")[0].record.text == SAID[0]
+        assert states_of(store) == len(SAID)
+    with MemoryStore.open(tmp_path, encoder.encode) as plain:
+        assert plain.embed_pending() == 0
 
 
-def test_an_encoder_of_other_tokens_is_no_error(tmp_path: Path, model_store: ModelStore) -> None:
-    encoder = TextEncoder(model_store)
+def changed(encoder: TextEncoder, change: Callable[[States], States]) -> EncodeTokens:
+    """The encoder with something done to its tokens."""
 
-    def wider(texts: Sequence[str]) -> list[Encoded]:
+    def encode(texts: Sequence[str]) -> list[Encoded]:
         found = encoder.encode_tokens(texts)
-        return [Encoded(text.vector, np.hstack([text.states, text.states]), text.spans) for text in found]
+        return [Encoded(text.vector, change(text.states), text.spans) for text in found]
 
+    return encode
+
+
+@pytest.mark.parametrize(
+    "change", [lambda states: np.hstack([states, states]), lambda states: np.roll(states, 7, axis=1)]
+)
+def test_other_vectors_of_tokens_are_made_anew(
+    tmp_path: Path, model_store: ModelStore, change: Callable[[States], States]
+) -> None:
+    encoder = TextEncoder(model_store)
     with MemoryStore.open(tmp_path, encoder.encode, encoder.encode_tokens) as store:
         store.remember([Record(text, TEXT, "user", session="talk") for text in SAID])
         store.embed_pending()
-    with MemoryStore.open(tmp_path, encoder.encode, wider) as store:
-        assert store.recall("the ferry to Bergen")[0].record.text == SAID[0]
+    with MemoryStore.open(tmp_path, encoder.encode, changed(encoder, change)) as store:
+        assert store.recall("Which boat trip did we make?")[0].record.text == SAID[0]
+        assert states_of(store) == 2 * len(SAID)
+    with MemoryStore.open(tmp_path, encoder.encode, encoder.encode_tokens) as store:
+        assert store.recall("Which boat trip did we make?")[0].record.text == SAID[0]
+        assert store.embed_pending() == 0 and states_of(store) == 2 * len(SAID)
+
+
+def test_vectors_of_tokens_that_differ_by_rounding_are_the_same(
+    tmp_path: Path, model_store: ModelStore
+) -> None:
+    encoder = TextEncoder(model_store)
+
+    def rounded(states: States) -> States:
+        return np.where(states > 0, states - 1, states).astype(np.int8)
+
+    for encode in (encoder.encode_tokens, changed(encoder, rounded)):
+        with MemoryStore.open(tmp_path, encoder.encode, encode) as store:
+            store.remember([Record(SAID[0], TEXT, "user", session="talk")])
+            assert store.embed_pending() == 1
+
+
+def states_of(store: MemoryStore) -> int:
+    """How many records have vectors of their tokens, counted once for each space."""
+    with store._database.read() as connection:
+        return int(connection.execute("SELECT count(*) FROM tokens").fetchone()[0])
 
 
 def test_by_default_the_built_in_encoder_answers(tmp_path: Path, model_store: ModelStore) -> None:
