@@ -30,8 +30,8 @@ _TOKENS = 256
 """Longest text the model looks at, in tokens; the rest of a longer one does not count."""
 
 _BATCH = 4
-"""Texts encoded at once. On one thread 32 took 1.4 times as long a text, most of it for filling up short texts
-to the longest, and 400 MB more, which onnxruntime then keeps."""
+"""Texts encoded at once. On one thread 32 took 1.4 times as long a text, because all are filled up to the
+longest, and 400 MB more, which onnxruntime then keeps."""
 
 AXES = Path(__file__).parent / "embed_axes.npy"
 """The axes for the default model's token states, float16 [384, 64]; `benchmarks/axes.py` fits them."""
