@@ -111,6 +111,12 @@ class Track:
     def end(self) -> float:
         return (self.blocks[-1].at + self.size) / self.rate
 
+    @property
+    def sounded(self) -> float:
+        """When the last of it that can be heard was over; a piece may end in silence."""
+        last = next((block for block in reversed(self.blocks) if self.loud[block.index]), self.blocks[0])
+        return (last.at + self.size) / self.rate
+
     def left(self, since: float) -> float:
         """Seconds of audible speech that were not played before `since`."""
         played = [block.index for block in self.blocks if block.at < since * self.rate]

@@ -133,7 +133,7 @@ class Recording:
                 return at
         if len(tracks) == reply.audible:
             return None
-        return Below(max(since, tracks[-1].end if tracks else since), False)  # the next clause never came
+        return Below(max(since, tracks[-1].sounded if tracks else since), False)  # the next never came
 
     def floor(self, reason: str, since: float, until: float = 1e9) -> float | None:
         """When the floor first changed for that reason, by our own events."""

@@ -61,6 +61,14 @@ def test_a_stop_in_a_pause_counts_from_the_last_sound(piece: np.ndarray) -> None
     assert not gone.sharp
 
 
+def test_a_piece_that_ends_in_silence_sounds_until_its_last_sound(piece: np.ndarray) -> None:
+    spoken = np.concatenate([piece, silence(0.4)])
+    found = track(np.concatenate([silence(1.0), spoken, silence(1.0)]), spoken, RATE, 0.5)
+    assert found is not None
+    assert found.end == pytest.approx(5.4, abs=0.01)
+    assert found.sounded == pytest.approx(5.0, abs=0.01)
+
+
 def test_a_hold_and_a_resume_from_a_little_earlier_lose_nothing(piece: np.ndarray) -> None:
     played = np.concatenate([silence(0.5), at(piece, 0, 1.5), silence(0.8), at(piece, 1.3, 4.0)])
     found = track(played, piece, RATE, 0.0)
