@@ -296,9 +296,11 @@ CREATE TABLE sounds (
 """
 
 V7 = """
--- The vectors of the tokens of that text, int8, as in `tokens`: an encoder may tell the same of whole texts
--- and other things of their tokens. Empty where it tells nothing of tokens.
+-- What the encoder makes of the tokens of the probe's text, int8, as in `tokens`: it may tell the same of
+-- whole texts and other things of their tokens. Empty where it tells nothing of tokens.
 ALTER TABLE spaces ADD COLUMN tokens BLOB NOT NULL DEFAULT x'';
+-- Of spaces from before nobody knows: they go with their vectors, and everything is embedded again.
+DELETE FROM spaces;
 """
 
 MIGRATIONS = (V1, V2, V3, V4, V5, V6, V7)

@@ -374,11 +374,11 @@ class MemoryStore:
         """
         return self._vectors.embed_pending(limit)
 
-    @beside
     def load(self) -> None:
         """Get ready what the first recall needs, its encoder aside."""
         self._index.load()
 
+    @beside
     def sense_pending(self, stop: Callable[[], bool] = lambda: False) -> int:
         """Go through pictures, films and recordings that records rest on and were not gone through yet, so
         that recall finds them by what is like them; how many were done.

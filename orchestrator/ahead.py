@@ -86,7 +86,7 @@ class Ahead:
             self._reading = asyncio.create_task(_exhaust(self._call(task)), name="reading")
 
     async def has_read(self, seconds: float | None = None) -> bool:
-        """Wait until what is being read is read; False when that takes longer."""
+        """Whether all is read, after waiting for it so long at most; None: until it is."""
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=seconds)
         return self._reading is None or self._reading.done()

@@ -209,7 +209,7 @@ class EngineSession:
         if self._turn is None and text != self._rehearsed:
             self._ahead.drop()  # it was for other words, and holds up the model
         task = self._begun(text, SECONDS)
-        return await ends(self._alone, task) if task and await self._ahead.has_read(SECONDS) else None
+        return await ends(self._alone, task) if task and await self._ahead.has_read(0.0) else None
 
     def read(self) -> None:
         """Have the chat model read what was said until now, as far as it did not yet, while nobody waits."""

@@ -47,7 +47,8 @@ async def waited(session: EngineSession, question: str) -> float:
             first = min(first, time.perf_counter() - began)
             sounds += len(event.pcm) / 2 / event.rate
     session.read()
-    await asyncio.sleep(max(0.0, began + first + sounds - time.perf_counter()))
+    if sounds:
+        await asyncio.sleep(max(0.0, began + first + sounds - time.perf_counter()))
     return first
 
 

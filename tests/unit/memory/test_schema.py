@@ -11,6 +11,7 @@ from memory import schema
 from memory.records import Record
 from memory.store import MemoryStore
 from specialists.errors import BadInput, Ours, Unavailable
+from tests.unit.memory.conftest import hashed
 
 
 def test_a_new_store_has_the_present_version_and_survives_reopening(tmp_path: Path) -> None:
@@ -129,3 +130,20 @@ def test_processes_that_begin_one_store_at_once_all_succeed(tmp_path: Path) -> N
             assert child.returncode == 0, complaint
         with MemoryStore.open(folder) as store:
             assert len(store.records()) == 4
+
+
+def test_vectors_from_before_their_tokens_were_known_go_with_their_space(tmp_path: Path) -> None:
+    with MemoryStore.open(tmp_path, hashed) as store:
+        store.remember([Record("a tabby cat", "text", "user")])
+        assert store.embed_pending() == 1
+    direct = sqlite3.connect(tmp_path / "memory.db")
+    direct.execute("ALTER TABLE spaces DROP COLUMN tokens")
+    direct.execute("PRAGMA user_version = 6")
+    direct.commit()
+    direct.close()
+    with MemoryStore.open(tmp_path, hashed) as store:
+        assert [hit.record.text for hit in store.recall("cat")] == ["a tabby cat"]
+        with store._database.read() as connection:
+            assert connection.execute("SELECT count(*) FROM spaces").fetchone() == (1,)
+            assert connection.execute("SELECT count(*), max(space) FROM vectors").fetchone()[0] == 1
+            assert connection.execute("SELECT count(*) FROM pending").fetchone() == (0,)
